@@ -1,0 +1,59 @@
+"""fewlabels learns from a few labels and a lot of unlabeled data, and says whether the unlabeled data helped.
+
+Names are loaded when first used, so that ``import fewlabels`` costs milliseconds and does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "DeepClassifier": "deep",
+    "DeepRegressor": "deep",
+    "load": "deep",
+    "compare": "comparison",
+    "Comparison": "comparison",
+    "partial": "partial_labels",
+    "SemiSupervisedSplit": "data.splits",
+    "labeled_scorer": "data.splits",
+}
+_MODULES = ("augment", "datasets", "methods", "networks", "parts")
+
+if TYPE_CHECKING:
+    from fewlabels import augment, datasets, methods, networks, parts
+    from fewlabels.comparison import Comparison, compare
+    from fewlabels.data.splits import SemiSupervisedSplit, labeled_scorer
+    from fewlabels.deep import DeepClassifier, DeepRegressor, load
+    from fewlabels.partial_labels import partial
+
+__all__ = [
+    "Comparison",
+    "DeepClassifier",
+    "DeepRegressor",
+    "SemiSupervisedSplit",
+    "augment",
+    "compare",
+    "datasets",
+    "labeled_scorer",
+    "load",
+    "methods",
+    "networks",
+    "partial",
+    "parts",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"fewlabels.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'fewlabels' has no attribute {name!r}")
+    # No module may share a public function's name: importing it would hide the function (so
+    # comparison.py holds compare, partial_labels.py holds partial).
+    value = globals()[name] = getattr(import_module(f"fewlabels.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,25 @@
+"""The errors fewlabels raises. Each message says what, where, what was expected and how to mend it."""
+
+
+class InputError(ValueError):
+    """The data given cannot be used (command line: exit code 3)."""
+
+
+class OptionError(ValueError):
+    """A parameter has an unknown name or a value that makes no sense (command line: exit code 2)."""
+
+
+class ResourceError(MemoryError):
+    """More memory or disk would be needed than there is (command line: exit code 4)."""
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss that is not finite (command line: exit code 5)."""
+
+
+class SaveError(OSError):
+    """A model, checkpoint or report could not be written (command line: exit code 6)."""
+
+
+class UnsafeFileError(InputError):
+    """A file was refused because reading it could run code, exhaust memory, or because it is damaged."""
