@@ -1,4 +1,4 @@
-"""X, y -> Partial: the one place that knows which marks mean "unlabeled" and what may enter."""
+"""X, y -> Partial: the door. What passes here is checked, and the labels of unlabeled rows stay outside."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fewlabels.data.inputs import Form, read_X
+from fewlabels.data.labels import USUAL_MARKS, Labels, Task, as_vector, read_labels
+from fewlabels.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,90 @@ class Partial:
     classes: NDArray[Any] | None
     kind: Literal["table", "image"]
     feature_names: tuple[str, ...] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows, labeled and unlabeled."""
+        return len(self.x)
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes; 0 for numbers."""
+        return 0 if self.classes is None else len(self.classes)
+
+    @property
+    def unlabeled(self) -> NDArray[np.int64]:
+        """The unlabeled rows, (N - L,), ascending."""
+        mask = np.ones(self.n_rows, dtype=bool)
+        mask[self.labeled] = False
+        return np.flatnonzero(mask)
+
+    @property
+    def form(self) -> Form:
+        """What one row looks like; `fewlabels.data.inputs.check_X` holds new rows to it."""
+        dtype = self.x.dtype.name
+        return Form(self.kind, self.x.shape[1:], dtype, self.feature_names)
+
+
+def partial(X: Any, y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MARKS, min_per_class: int = 1) -> Partial:
+    """Check X and y and keep the labels of the labeled rows only.
+
+    Parameters
+    ----------
+    X : (N, D) array, list or frame (pandas, polars, pyarrow); images (N, H, W) or (N, H, W, C), uint8 or
+        float; a list of image paths; an ImageFiles
+    y : (N,) labels. A row is unlabeled where y is -1, None, NaN, pandas.NA or "" (only NaN, None and
+        pandas.NA for numbers). One y uses one of these marks.
+    task : "classes" or "numbers"
+    unlabeled : the one mark that means unlabeled, e.g. "unknown" or 0, in place of the usual ones;
+        ``unlabeled=None`` also lets -1 be a class
+    min_per_class : how many labeled rows each class needs
+
+    Returns
+    -------
+    Partial : X may be shared with the caller, not copied
+
+    Raises
+    ------
+    InputError : X or y cannot be used. The message says what, where, what was expected, how to mend it.
+
+    Examples
+    --------
+    >>> part = partial([[0.0], [1.0], [2.0]], ["cat", None, "dog"])
+    >>> part.labeled.tolist(), part.y.tolist(), part.classes.tolist()
+    ([0, 2], [0, 1], ['cat', 'dog'])
+    """
+    x, form = read_X(X)
+    vector = as_vector(y)
+    if len(vector) != len(x):
+        raise InputError(
+            f"Found input variables with inconsistent numbers of samples: X has {len(x)}, y has "
+            f"{len(vector)}. Give one label or mark for each row of X."
+        )
+    labels = read_labels(vector, task=task, unlabeled=unlabeled)
+    if len(labels.rows) == 0:
+        least = "at least one row of each of two classes" if task == "classes" else "some rows"
+        raise InputError(f"y has no labeled row: all {len(x)} are {labels.mark}. Label {least}.")
+    if task == "numbers":
+        return Partial(x, labels.values, labels.rows, None, form.kind, form.feature_names)
+    classes, codes = _classes(labels, min_per_class)
+    return Partial(x, codes, labels.rows, classes, form.kind, form.feature_names)
+
+
+def _classes(labels: Labels, min_per_class: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    classes, codes = np.unique(labels.values, return_inverse=True)
+    if len(classes) == 1:
+        hint = " (if -1 is a class too, call fewlabels.partial with unlabeled=None)" if labels.mark == "-1" else ""
+        raise InputError(
+            f"y has only one class, {classes.tolist()[0]!r}, in its {len(codes)} labeled rows{hint}. "
+            "At least two classes are needed: label rows of another one."
+        )
+    counts = np.bincount(codes)
+    rare = np.flatnonzero(counts < min_per_class)
+    if len(rare):
+        row = labels.rows[int(np.argmax(codes == rare[0]))]
+        raise InputError(
+            f"class {classes.tolist()[rare[0]]!r} has {counts[rare[0]]} labeled rows (first: row {row}); at "
+            f"least {min_per_class} are needed. Label more of them, or mark these rows as unlabeled."
+        )
+    return classes, codes.astype(np.int64)

@@ -1,0 +1,119 @@
+"""Rows -> batches. Alone knows the order of rows, augmentation, randomness and devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fewlabels.augment import Augmentation, Draws
+from fewlabels.augment.randomness import permutation
+from fewlabels.data.images import ImageFiles
+from fewlabels.scaling import Scaling
+from fewlabels.method import Batch
+
+# Streams of randomness: the order of each pool, then one for every augmented copy.
+_ORDER_X, _ORDER_U, _COPY_X, _COPY_U = range(4)
+
+
+class Pool(NamedTuple):
+    """What batches are drawn from. Unlabeled rows are all rows: the labeled ones take part too."""
+
+    x: Tensor | ImageFiles  # every row, as kept                (N, ...)
+    labeled: NDArray[np.int64]  # rows with a label                 (L,)
+    y: Tensor  # their targets                     (L,)
+
+
+class Draw(NamedTuple):
+    """Rows of one pool at one step, and how many times each was drawn before."""
+
+    index: NDArray[np.int64]
+    passes: NDArray[np.int64]
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, stream: int, epoch: int, n: int) -> NDArray[np.int64]:
+    return permutation(seed, stream, epoch, n)
+
+
+def draw(seed: int, stream: int, step: int, n: int, count: int) -> Draw:
+    """The `count` rows of n that step `step` sees: every row once before any row again.
+
+    A function of the arguments alone, so that resuming needs the step number and nothing else.
+    """
+    position = np.arange(step * count, (step + 1) * count)
+    passes = position // n
+    index = np.empty(count, np.int64)
+    for epoch in range(passes[0], passes[-1] + 1):
+        here = passes == epoch
+        index[here] = _order(seed, stream, epoch, n)[position[here] % n]
+    return Draw(index, passes)
+
+
+def batches(
+    pool: Pool,
+    scaling: Scaling,
+    augment: Augmentation,
+    copies: tuple[str, ...],
+    *,
+    batch_size: int,
+    unlabeled_ratio: int,
+    seed: int,
+    start: int,
+    stop: int,
+    device: torch.device,
+) -> Iterator[Batch]:
+    """The batches of steps `start` to `stop`.
+
+    Parameters
+    ----------
+    copies : "weak" or "strong" for each augmented copy of the unlabeled rows that the method asks for
+    batch_size : labeled rows a step; fewer labels than that are repeated, augmented anew
+    unlabeled_ratio : unlabeled rows for each labeled row of the batch
+    """
+
+    def plan(step: int) -> tuple[Draw, Draw]:
+        x = draw(seed, _ORDER_X, step, len(pool.labeled), batch_size)
+        n_u = batch_size * unlabeled_ratio if copies else 0
+        return x, draw(seed, _ORDER_U, step, len(pool.x), n_u) if n_u else Draw(x.index[:0], x.passes[:0])
+
+    def augmented(rows: Tensor, which: str, stream: int, picked: NDArray[np.int64], passes: NDArray[np.int64]) -> Tensor:
+        draws = Draws(seed, stream, passes, picked)
+        return scaling.network(augment.strong(rows, draws) if which == "strong" else augment.weak(rows, draws))
+
+    plans = [plan(step) for step in range(start, stop)] if isinstance(pool.x, ImageFiles) else None
+    steps = plans if plans is not None else (plan(step) for step in range(start, stop))
+    for (x, u), kept in _kept(pool, steps, device):
+        rows_x, rows_u = kept.split([len(x.index), len(u.index)])
+        yield Batch(
+            augmented(rows_x, "weak", _COPY_X, pool.labeled[x.index], x.passes),
+            pool.y[torch.from_numpy(x.index).to(pool.y.device)],
+            tuple(augmented(rows_u, copy, _COPY_U + i, u.index, u.passes) for i, copy in enumerate(copies)),
+            torch.from_numpy(u.index).to(device),
+        )
+
+
+def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[Draw, Draw], Tensor]]:
+    """Each plan with its rows, labeled first; files are decoded ahead of time by worker processes."""
+    if isinstance(pool.x, Tensor):
+        for x, u in plans:
+            rows = np.concatenate([pool.labeled[x.index], u.index])
+            yield (x, u), pool.x[torch.from_numpy(rows).to(pool.x.device)]
+        return
+    wanted = [np.concatenate([pool.labeled[x.index], u.index]).tolist() for x, u in plans]
+    loader = torch.utils.data.DataLoader(_Files(pool.x), batch_sampler=wanted, num_workers=2, prefetch_factor=4)
+    for both, rows in zip(plans, loader, strict=True):
+        yield both, rows.permute(0, 3, 1, 2).to(device)
+
+
+class _Files(torch.utils.data.Dataset[Tensor]):
+    def __init__(self, files: ImageFiles) -> None:
+        self.files = files
+
+    def __getitem__(self, row: int) -> Tensor:
+        return torch.from_numpy(self.files.take(np.array([row]))[0])

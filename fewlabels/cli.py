@@ -1,0 +1,337 @@
+"""The command line: thin commands that parse, call the public function and write."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from fewlabels import __version__
+from fewlabels.errors import DivergenceError, InputError, OptionError, SaveError
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+app = App(
+    name="fewlabels",
+    version=__version__,
+    help="Learn from a few labels and a lot of unlabeled data, and know whether the unlabeled data helped.",
+    version_flags=["--version"],
+)
+
+Set = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", negative=(), help="Any option of any recipe: steps=2000, weight.tau=0.9, augment.n_ops=3."),
+]
+Label = Annotated[str, Parameter(help="The column of a table that holds the labels; empty cells are unlabeled.")]
+Quiet = Annotated[bool, Parameter(negative=(), help="No progress.")]
+BadFile = Annotated[Literal["error", "skip"], Parameter(help="What to do with an image that cannot be read.")]
+TaskName = Annotated[Literal["classes", "numbers"] | None, Parameter(help="Guessed from the labels when not given.")]
+
+
+@app.command
+def demo(*, out: Path = Path("fewlabels-demo"), seed: int = 0, quiet: Quiet = False) -> None:
+    """Supervised against FixMatch on 8x8 digits with 4 labels a class; writes a report. About a minute.
+
+    Parameters
+    ----------
+    out : Where the run goes.
+    seed : Of both trainings and of the choice of labels.
+    """
+    from fewlabels import datasets
+
+    data = datasets.load_digits(random_state=seed)
+    data.notes, data.ids, data.encoder, data.name = [], None, None, "digits"
+    _say(f"1,797 images of digits: {len(data.X_test)} for the test, {len(data.X)} for training, 40 of them with a label.")
+    _compare(data, "digits", "fixmatch", out, seed, (), None, quiet, f"fewlabels demo --out {out} --seed {seed}")
+
+
+@app.command
+def compare(
+    data: str,
+    *,
+    method: str = "fixmatch",
+    out: Path | None = None,
+    seed: int = 0,
+    set: Set = (),
+    label: Label = "label",
+    task: TaskName = None,
+    on_bad_file: BadFile = "error",
+    quiet: Quiet = False,
+) -> None:
+    """Train a supervised baseline and a semi-supervised candidate, judge them, deploy the better one, write a report.
+
+    Parameters
+    ----------
+    data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y (and X_test, y_test).
+    method : See `fewlabels methods`.
+    out : The run folder; the same command goes on with an unfinished one.
+    seed : Of both trainings and of the rows held out.
+    """
+    source = _load(data, label, task, on_bad_file)
+    out = out or _default_folder(data, method, seed, "compare")
+    _compare(source, data, method, out, seed, set, task, quiet, _command())
+
+
+@app.command
+def fit(
+    data: str,
+    *,
+    method: str = "fixmatch",
+    out: Path | None = None,
+    seed: int = 0,
+    set: Set = (),
+    label: Label = "label",
+    task: TaskName = None,
+    on_bad_file: BadFile = "error",
+    quiet: Quiet = False,
+) -> None:
+    """Train one model. It does not say whether the unlabeled data helped: `compare` does.
+
+    Parameters
+    ----------
+    data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y.
+    method : See `fewlabels methods`.
+    out : The run folder; the same command goes on with an unfinished one.
+    seed : Of the training.
+    """
+    source = _load(data, label, task, on_bad_file)
+    folder, estimator = _prepare("fit", source, data, method, out, seed, set, task, quiet)
+    if _is_finished(folder):
+        return
+    estimator.set_params(folder=folder.path)
+    estimator.fit(source.X, source.y)
+    said = f"trained on {len(source.X)} rows in {estimator.run_.facts['seconds']:.0f} s"
+    if source.X_test is not None:
+        name = "R2" if _task(source, task) == "numbers" else "accuracy"
+        said += f"; {name} on the {len(source.X_test)} test rows: {estimator.score(source.X_test, source.y_test):.3f}"
+    _finish(folder, estimator, source, said=f"{method}: {said}")
+    _say(f"{method}: {said}")
+    _say(f"Model: {folder.path / 'model'}. Whether the unlabeled data helped: fewlabels compare {shlex.quote(data)}")
+
+
+@app.command
+def predict(
+    run: Path,
+    data: str,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("predictions.csv"),
+    label: Label = "label",
+    on_bad_file: BadFile = "error",
+) -> None:
+    """Predict new rows with the model of a run.
+
+    Parameters
+    ----------
+    run : The run folder of `fit` or `compare`.
+    data : Rows of the kind the model was trained on, with or without labels.
+    output : A CSV with the row, the prediction, and for classes each one's probability.
+    """
+    import csv
+    import io
+    import json
+
+    from fewlabels.checkpoint import write_file
+    from fewlabels.data import load as load_data
+    from fewlabels.data.tables import TableEncoder
+    from fewlabels.deep import DeepClassifier, load
+
+    model = load(run / "model")
+    encoder = run / "encoder.json"
+    known = TableEncoder.from_dict(json.loads(encoder.read_text(encoding="utf-8"))) if encoder.exists() else None
+    height_width = model.form_.shape[:2] if model.form_.kind == "image" else None
+    source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=height_width, predict=True)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    header, columns = ["row", "prediction"], [source.ids, model.predict(source.X)]
+    if isinstance(model, DeepClassifier):
+        header += [f"p({name})" for name in model.classes_]
+        columns += [[f"{p:.6f}" for p in column] for column in model.predict_proba(source.X).T]
+    writer.writerow([_safe_cell(cell) for cell in header])
+    writer.writerows([_safe_cell(cell) for cell in row] for row in zip(*columns, strict=True))
+    write_file(output, text.getvalue().encode())
+    _say(f"{len(source.ids)} predictions in {output}")
+
+
+@app.command
+def methods() -> None:
+    """List the methods with their papers."""
+    from importlib import import_module
+
+    from fewlabels.methods import NAMES
+
+    for name, recipe in NAMES.items():
+        paper = (import_module(recipe.__module__).__doc__ or "").strip().partition("\n")[0]
+        _say(f"{name:<14} {paper}  [{', '.join(recipe.tasks)}]")
+
+
+@app.command
+def doctor() -> None:
+    """Show versions, device, precision, threads and the data found."""
+    import platform
+    from importlib.metadata import version
+
+    import torch
+
+    from fewlabels.datasets import find_fashion_mnist
+    from fewlabels.devices import bfloat16_gain, choose_device
+
+    device = choose_device("auto")
+    gain = bfloat16_gain(device.type)
+    fashion = find_fashion_mnist()
+    facts = {
+        "fewlabels": __version__,
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        **{name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "pillow")},
+        "device": str(device),
+        "threads": str(torch.get_num_threads()),
+        "precision": f"{'bfloat16' if gain >= 1.2 else 'float32'} (a convolution in bfloat16 is {gain:.1f} times as quick)",
+        "Fashion-MNIST": str(fashion) if fashion else "not found: apt install dataset-fashion-mnist, or set FEWLABELS_DATA",
+    }
+    for name, fact in facts.items():
+        _say(f"{name:<14} {fact}")
+
+
+def _compare(
+    source: Bunch,
+    data: str,
+    method: str,
+    out: Path,
+    seed: int,
+    settings: tuple[str, ...],
+    task: str | None,
+    quiet: bool,
+    command: str,
+) -> None:
+    from fewlabels.comparison import compare as compare_models
+
+    folder, estimator = _prepare("compare", source, data, method, out, seed, settings, task, quiet)
+    if _is_finished(folder):
+        return
+    result = compare_models(
+        source.X,
+        source.y,
+        source.X_test,
+        source.y_test,
+        method=estimator,
+        folder=folder.path,
+        random_state=seed,
+        command=command,
+    )
+    report = result.report(folder.path / "report.html")
+    deployed = result.candidate_name if result.deployed is result.candidate else result.baseline_name
+    said = f"{result.verdict}: {result.paired.sentence}"
+    _finish(folder, result.deployed, source, said=said, deployed=deployed)
+    _say(f"\n{said}\nDeployed: the {deployed} model, {folder.path / 'model'}\nReport: {report}")
+
+
+def _prepare(
+    verb: str,
+    source: Bunch,
+    data: str,
+    method: str,
+    out: Path | None,
+    seed: int,
+    settings: tuple[str, ...],
+    task: str | None,
+    quiet: bool,
+) -> tuple[Any, Any]:
+    from fewlabels.data.inputs import read_X
+    from fewlabels.runs import RunFolder, make_estimator
+
+    for note in source.notes:
+        _say(note)
+    source.X, form = read_X(source.X)
+    task = _task(source, task)
+    estimator = make_estimator(
+        method, task, form.kind, list(settings), random_state=seed, verbose=False if quiet else "auto"
+    )
+    config = {"command": verb, "data": data, "task": task, "method": method, "seed": seed, "set": list(settings)}
+    return RunFolder(out or _default_folder(data, method, seed, verb), config), estimator
+
+
+def _load(data: str, label: str, task: str | None, on_bad_file: str) -> Bunch:
+    from fewlabels.data import load
+
+    return load(data, label=label, task=task, on_bad_file=on_bad_file)
+
+
+def _task(source: Bunch, task: str | None) -> str:
+    from fewlabels.comparison import guess_task
+
+    return task or source.get("task") or guess_task(source.y)
+
+
+def _default_folder(data: str, method: str, seed: int, verb: str) -> Path:
+    return Path("runs") / f"{Path(data).stem}-{method}-{verb}-{seed}"
+
+
+def _is_finished(folder: Any) -> bool:
+    done = folder.finished
+    if done is None:
+        return False
+    _say(f"{folder.path} is finished: {done['said']}")
+    _say("Choose another folder with --out to run again.")
+    return True
+
+
+def _finish(folder: Any, model: Any, source: Bunch, **said: Any) -> None:
+    import json
+
+    from fewlabels.checkpoint import write_file
+
+    model.save(folder.path / "model")
+    if source.encoder is not None:
+        write_file(folder.path / "encoder.json", json.dumps(source.encoder.to_dict()).encode())
+    folder.finish(**said)
+
+
+def _safe_cell(cell: Any) -> Any:
+    """A spreadsheet runs a text cell that starts like a formula: an apostrophe keeps it text."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not _number(cell) else cell
+
+
+def _number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _command() -> str:
+    return shlex.join(["fewlabels", *sys.argv[1:]])
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 usage, 3 bad input, 4 resource, 5 diverged, 6 cannot save, 130/143 interrupted."""
+    words = sys.argv[1:] if argv is None else argv
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    try:
+        app(words, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        sys.exit(2)
+    except KeyboardInterrupt as interrupt:
+        _complain(str(interrupt) or "interrupted", 130, debug)
+    except (OptionError, InputError, MemoryError, DivergenceError, SaveError) as error:
+        _complain(str(error), _exit_code(error), debug)
+
+
+def _exit_code(error: BaseException) -> int:
+    codes = {OptionError: 2, InputError: 3, MemoryError: 4, DivergenceError: 5, SaveError: 6}
+    return next(code for kind, code in codes.items() if isinstance(error, kind))
+
+
+def _complain(message: str, code: int, debug: bool) -> None:
+    if debug:
+        raise
+    print(f"fewlabels: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,80 @@
+"""Sources of data: arrays, tables and images in files, brought to X and y; and splits for cross-validation.
+
+`load` reads a path of any known kind. What may stand in X and y is checked later, once, by `fewlabels.partial`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fewlabels.errors import InputError
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+    from fewlabels.data.tables import TableEncoder
+
+__all__ = ["load"]
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    label: str = "label",
+    task: Literal["classes", "numbers"] | None = None,
+    on_bad_file: Literal["error", "skip"] = "error",
+    size: int | tuple[int, int] | None = None,
+    encoder: TableEncoder | None = None,
+) -> Bunch:
+    """Read a data set from a file or folder.
+
+    Parameters
+    ----------
+    path : an .npz with X and y (and X_test, y_test); a .csv, .tsv, .jsonl or .parquet table; a folder with
+        ``labeled/<class>/*`` and ``unlabeled/**`` (and ``test/<class>/*``); a folder of images with a
+        ``labels.csv`` of columns file, label; or a bare folder of images, to predict
+    label : the table's label column; an empty cell is an unlabeled row
+    task : "classes" or "numbers"; None decides by the labels (numbers if any has a fractional part)
+    on_bad_file : "error", or "skip" to leave out images that cannot be read
+    size : (H, W) or one number, to which images are resized
+    encoder : a table's encoder learnt earlier, at predict time; the label column may then be absent
+
+    Returns
+    -------
+    Bunch : X, y (None where there are no labels), X_test, y_test (None if absent), task, feature_names and
+        encoder (tables, else None), ids (row numbers or file names), notes (sentences for the user), name
+
+    Raises
+    ------
+    InputError : the path cannot be read; the message names it
+    UnsafeFileError : the file is damaged, could run code or would exhaust memory
+    OptionError : `task`, `on_bad_file` or `size` makes no sense
+    """
+    place = Path(path)
+    try:
+        return _read(place, label, task, on_bad_file, size, encoder)
+    except PermissionError as error:
+        raise InputError(f"{error.filename or place} may not be read (permission denied).") from error
+
+
+def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, encoder: Any) -> Bunch:
+    if not place.exists():
+        raise InputError(f"{place} does not exist. Give the path of a table, an .npz or a folder of images.")
+    if place.is_dir():
+        from fewlabels.data.folder import load_folder
+
+        return load_folder(place, task=task, on_bad_file=on_bad_file, size=size)
+    suffix = place.suffix.lower()
+    if suffix == ".npz":
+        from fewlabels.data.arrays import load_npz
+
+        return load_npz(place, task=task)
+    if suffix in (".csv", ".tsv", ".jsonl", ".parquet"):
+        from fewlabels.data.tables import load_table
+
+        return load_table(place, label=label, task=task, encoder=encoder)
+    raise InputError(
+        f"{place} ends in {suffix or 'no suffix'}; known are .npz, .csv, .tsv, .jsonl, .parquet and folders of images."
+    )

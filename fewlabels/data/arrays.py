@@ -1,0 +1,109 @@
+""".npz files with X and y. Sizes are checked before anything is loaded, and pickles are never read."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewlabels.data.bunches import bunch
+from fewlabels.data.memory import memory_to_spare
+from fewlabels.errors import InputError, ResourceError, UnsafeFileError
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+_KNOWN = ("X", "y", "X_test", "y_test")
+# Deflate reaches 1000:1 on zeros. Real data of this size does not come near 200:1.
+_BOMB_RATIO, _BOMB_BYTES = 200, 64_000_000
+
+
+def load_npz(path: Path, *, task: str | None = None) -> Bunch:
+    """Read X, y and optional X_test, y_test from an .npz; other arrays are named in a note.
+
+    Raises
+    ------
+    InputError : no X, or X and y of unequal length
+    UnsafeFileError : damaged, pickled, or claiming more than the file can hold
+    ResourceError : larger than the memory to spare
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive, path)
+            _check_sizes(archive, members, path)
+        with np.load(path, allow_pickle=False) as stored:
+            data = {name: stored[name] for name in _KNOWN if name in members}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, zlib.error) as error:
+        if isinstance(error, InputError | PermissionError):
+            raise
+        raise UnsafeFileError(f"{path} is no readable .npz ({error}). Write it anew with np.savez.") from error
+    for x, y in (("X", "y"), ("X_test", "y_test")):
+        if x in data and y in data and (np.ndim(data[x]) == 0 or np.shape(data[x])[0] != np.shape(data[y])[0]):
+            raise InputError(f"{path}: {x} has shape {data[x].shape}, {y} has {data[y].shape}; lengths differ.")
+    if ("X_test" in data) != ("y_test" in data):
+        raise InputError(f"{path} has only one of X_test and y_test; store both or neither.")
+    others = sorted(set(members) - set(_KNOWN))
+    notes = [f"Arrays not used: {', '.join(others)}."] if others else []
+    chosen = task or _task_of(data.get("y"))
+    ids = np.arange(len(data["X"]))
+    return bunch(**data, task=chosen, ids=ids, notes=notes, name=path.stem)
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    if len(members) != len(archive.infolist()):
+        raise UnsafeFileError(f"{path} holds two arrays of one name. Write it anew with np.savez.")
+    if "X" not in members:
+        raise InputError(
+            f"{path} has no array X; it has {', '.join(sorted(members)) or 'none'}. "
+            "Save it with np.savez(path, X=..., y=...)."
+        )
+    return members
+
+
+def _check_sizes(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path) -> None:
+    total = 0
+    for name in _KNOWN:
+        if name not in members:
+            continue
+        info = members[name]
+        with archive.open(info) as file:
+            claimed = _claimed_bytes(file, f"{path}: {name}")
+        if claimed != info.file_size:
+            raise UnsafeFileError(f"{path}: {name} claims {claimed} bytes but holds {info.file_size}; it is damaged.")
+        if claimed > _BOMB_BYTES and claimed > _BOMB_RATIO * max(1, info.compress_size):
+            raise UnsafeFileError(
+                f"{path}: {name} would unpack {info.compress_size} bytes to {claimed}, like a zip bomb. "
+                "If it is yours, write it with np.savez (uncompressed)."
+            )
+        total += claimed
+    spare = memory_to_spare()
+    if total > spare:
+        raise ResourceError(
+            f"{path} needs {total / 1e6:.0f} MB of memory; {spare / 1e6:.0f} MB are to spare. Use fewer rows."
+        )
+
+
+def _claimed_bytes(file: IO[bytes], what: str) -> int:
+    """Size of an .npy as its header says, header included."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise UnsafeFileError(
+            f"{what} is an object array, stored as a pickle, which could run code. Save plain types, "
+            "e.g. y.astype(str) with '' where unlabeled."
+        )
+    return file.tell() + prod(shape) * dtype.itemsize
+
+
+def _task_of(y: NDArray[Any] | None) -> str:
+    if y is None or y.dtype.kind != "f":
+        return "classes"
+    known = y[np.isfinite(y)]
+    return "numbers" if (known != np.round(known)).any() else "classes"

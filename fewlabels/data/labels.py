@@ -1,0 +1,239 @@
+"""Which marks in y mean "unlabeled", and what may be a label: read once, here, and nowhere else."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewlabels.data.frames import InputTypeError, is_missing, shown
+from fewlabels.errors import InputError, OptionError
+
+Task = Literal["classes", "numbers"]
+
+
+class _UsualMarks:
+    def __repr__(self) -> str:
+        return "<the usual marks>"
+
+
+USUAL_MARKS = _UsualMarks()
+
+
+class Labels(NamedTuple):
+    """The labels of the labeled rows, `values` (L,), which rows these are, `rows` (L,), and of how many."""
+
+    values: NDArray[Any]
+    rows: NDArray[np.int64]
+    n_rows: int
+    mark: str | None
+
+
+def read_labels(y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MARKS) -> Labels:
+    """Split y into labels and unlabeled rows.
+
+    Parameters
+    ----------
+    y : (N,) array, list or Series. For classes -1, None, NaN, pandas.NA and "" mark a row as unlabeled;
+        for numbers None, NaN and pandas.NA do. Only one of them may occur.
+    task : "classes" or "numbers"
+    unlabeled : the one mark to look for instead of the usual ones
+
+    Returns
+    -------
+    Labels : values of one type (str, bool, integer or float), none for the unlabeled rows
+
+    Raises
+    ------
+    InputError : two kinds of marks, or something that cannot be a label
+    OptionError : an unknown task, or an `unlabeled` that cannot be a mark
+    """
+    if task not in ("classes", "numbers"):
+        raise OptionError(f"task={task!r} is unknown; it is 'classes' or 'numbers'.")
+    vector = as_vector(y)
+    if isinstance(unlabeled, _UsualMarks):
+        name, mask = _usual_mark(vector, task)
+    else:
+        name, mask = _named_mark(vector, unlabeled)
+    rows = np.flatnonzero(~mask)
+    usual = isinstance(unlabeled, _UsualMarks)
+    values = _one_type(vector[rows], rows)
+    values = _as_numbers(values, rows) if task == "numbers" else _as_classes(values, rows, name, usual)
+    return Labels(values, rows, len(vector), name)
+
+
+def as_vector(y: Any) -> NDArray[Any]:
+    """Any container of labels as an array (N,): numeric, bool, str, or object where types differ."""
+    import narwhals.stable.v2 as nw
+
+    if y is None:
+        raise InputError("fewlabels requires y to be passed, but the target y is None. Mark unlabeled rows by -1.")
+    if nw.dependencies.is_into_series(y):
+        return _from_series(nw.from_native(y, series_only=True))
+    if isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any():
+        raise InputError("y is a masked array with masked cells. Use y.filled(-1), or NaN for numbers.")
+    try:
+        vector = np.asarray(y)
+    except ValueError:
+        raise InputError("y is ragged: y should be a 1d array with one label a row.") from None
+    if isinstance(y, list | tuple) and vector.ndim == 1 and len({type(v) for v in y}) > 1:
+        vector = np.empty(len(y), dtype=object)  # np.asarray would turn ["a", None, nan] into strings
+        vector[:] = y
+    if vector.ndim != 1:
+        vector = _ravelled(vector)
+    return vector.astype(object) if vector.dtype.kind == "T" else vector
+
+
+def _from_series(series: Any) -> NDArray[Any]:
+    if (series.dtype.is_numeric() or str(series.dtype) == "Boolean") and not series.is_null().any():
+        return np.asarray(series.to_numpy())
+    if series.dtype.is_float():
+        return np.asarray(series.to_numpy(), dtype=np.float64)
+    vector = np.empty(len(series), dtype=object)
+    vector[:] = series.to_list()
+    return vector
+
+
+def _ravelled(y: NDArray[Any]) -> NDArray[Any]:
+    if y.ndim == 2 and y.shape[1] == 1:
+        from sklearn.exceptions import DataConversionWarning
+
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Change the shape of y to "
+            "(n_samples,), for example using ravel().",
+            DataConversionWarning,
+            stacklevel=5,
+        )
+        return y.ravel()
+    hint = "Pass one label a row."
+    if y.ndim == 2 and y.dtype.kind in "biuf" and y.size and y.min() >= 0 and y.max() <= 1:
+        kind = "a one-hot or multilabel" if np.isin(y, (0, 1)).all() else "a soft-label"
+        hint = f"It looks like {kind} matrix: pass y.argmax(axis=1), with -1 where a row is unlabeled."
+    raise InputError(f"y should be a 1d array, got an array of shape {y.shape} instead. {hint}")
+
+
+def _usual_mark(y: NDArray[Any], task: Task) -> tuple[str | None, NDArray[np.bool_]]:
+    if y.dtype.kind == "O":
+        names = np.array([_mark_name(v, task) for v in y], dtype="U4")
+        found = {name: names == name for name in dict.fromkeys(names.tolist()) if name != "no"}
+    else:
+        candidates: dict[str, Any] = {}
+        if y.dtype.kind == "f":
+            candidates["NaN"] = np.isnan(y)
+        if y.dtype.kind in "if" and task == "classes":
+            candidates["-1"] = y == -1
+        if y.dtype.kind == "U" and task == "classes":
+            candidates["''"] = y == ""
+        found = {name: mask for name, mask in candidates.items() if mask.any()}
+    if len(found) > 1:
+        ways = " and ".join(f"{name} ({mask.sum()}×, first: row {mask.argmax()})" for name, mask in found.items())
+        raise InputError(
+            f"y marks unlabeled rows in {len(found)} ways: {ways}. Use one mark for all of them; "
+            "if one of these is a label, name the mark with unlabeled=."
+        )
+    return next(iter(found.items()), (None, np.zeros(len(y), dtype=bool)))
+
+
+def _mark_name(value: Any, task: Task) -> str:
+    """Name of the mark `value` is, or "no". Types come first: a label of unknown type is never compared."""
+    if is_missing(value):
+        return {"NoneType": "None", "NAType": "NA", "NaTType": "NaT"}.get(type(value).__name__, "NaN")
+    if task == "numbers" or isinstance(value, bool | np.bool_):
+        return "no"
+    if isinstance(value, str):
+        return "''" if value == "" else "no"
+    return "-1" if isinstance(value, int | float | np.integer | np.floating) and value == -1 else "no"
+
+
+def _named_mark(y: NDArray[Any], mark: Any) -> tuple[str | None, NDArray[np.bool_]]:
+    mask = np.array([_is_mark(v, mark) for v in y], dtype=bool)
+    left = [i for i in np.flatnonzero(~mask) if is_missing(y[i]) or (isinstance(y[i], str) and y[i] == "")]
+    if left:
+        raise InputError(
+            f"y has {shown(y[left[0]])} in {len(left)} rows (first: row {left[0]}) besides the mark "
+            f"unlabeled={mark!r}. Neither is a label: use one mark for all unlabeled rows."
+        )
+    if not mask.any() and not is_missing(mark):
+        warnings.warn(f"unlabeled={mark!r} does not occur in y, so every row counts as labeled.", stacklevel=5)
+    return (repr(mark) if mask.any() else None), mask
+
+
+def _is_mark(value: Any, mark: Any) -> bool:
+    if is_missing(mark):
+        return is_missing(value) and (mark is None) == (value is None)
+    if isinstance(mark, str):
+        return isinstance(value, str) and value == mark
+    if _family(mark) != "number":
+        raise OptionError(f"unlabeled={mark!r} cannot be a mark; it is a string, a number, None or NaN.")
+    return _family(value) == "number" and bool(value == mark)
+
+
+def _one_type(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Labels of one type; objects of one type become an array of that type (strings stay objects)."""
+    kind = values.dtype.kind
+    if kind == "c":
+        raise InputError("Complex data not supported: y is complex.")
+    if kind in "biufU":
+        return values
+    if kind != "O":
+        raise InputTypeError(f"Unknown label type: y holds {values.dtype}. Labels are strings, integers or booleans.")
+    families = [_family(v) for v in values]
+    for i, family in enumerate(families):
+        if family == "other":
+            raise InputTypeError(
+                f"Unknown label type: y[{rows[i]}] is {type(values[i]).__name__}. "
+                "Labels are strings, integers or booleans, or numbers for regression."
+            )
+        if family != families[0]:
+            raise InputTypeError(
+                f"y mixes types: y[{rows[0]}] = {shown(values[0])} is {families[0]} and y[{rows[i]}] = "
+                f"{shown(values[i])} is {family}. Use one type for all labels."
+            )
+    return values if families[:1] in ([], ["str"]) else np.array(values.tolist())
+
+
+def _family(value: Any) -> str:
+    if isinstance(value, str):
+        return "str"
+    if isinstance(value, bool | np.bool_):
+        return "bool"
+    return "number" if isinstance(value, int | float | np.integer | np.floating) else "other"
+
+
+def _as_classes(values: NDArray[Any], rows: NDArray[np.int64], mark: str | None, usual: bool) -> NDArray[Any]:
+    kind = values.dtype.kind
+    if kind == "f":
+        odd = np.flatnonzero(~(np.isfinite(values) & (values == np.round(values))))
+        if len(odd):
+            raise InputError(
+                f"Unknown label type: continuous. y[{rows[odd[0]]}] = {values[odd[0]]} is not a class; "
+                "classes are whole numbers, strings or booleans. For regression use task='numbers' (DeepRegressor)."
+            )
+    if kind in "if" and usual and len(values) and values.min() < 0:
+        first = int(np.argmax(values < 0))
+        raise InputError(
+            f"y[{rows[first]}] = {values[first]}: of the negative numbers only -1 is known, as unlabeled. "
+            "If negative numbers are classes, say which mark means unlabeled with unlabeled= (None: no such mark)."
+        )
+    if kind in "UO" and usual and "-1" in values:
+        raise InputError(
+            f"y[{rows[int(np.argmax(values == '-1'))]}] is the string '-1'. If it means unlabeled pass "
+            "unlabeled='-1' (or use None); if it is a class, rename it."
+        )
+    if kind == "b" and mark == "-1" and usual:
+        raise InputError("y mixes True/False with -1, which equals no boolean. Use None, or pass unlabeled=-1.")
+    return values
+
+
+def _as_numbers(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    if values.dtype.kind in "UO" and len(values):
+        raise InputTypeError(
+            f"y[{rows[0]}] = {shown(values[0])} is not a number. Convert y to float, NaN where unlabeled."
+        )
+    targets = values.astype(np.float64)
+    if not np.isfinite(targets).all():
+        first = int(np.argmax(~np.isfinite(targets)))
+        raise InputError(f"y[{rows[first]}] is {targets[first]} (inf). Targets are finite; NaN means unlabeled.")
+    return targets

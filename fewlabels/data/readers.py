@@ -1,0 +1,150 @@
+"""CSV, JSONL and Parquet files to columns: {name: list of cells, or a float array with NaN}."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+
+from fewlabels.data.memory import memory_to_spare
+from fewlabels.errors import InputError, ResourceError, UnsafeFileError
+
+Columns = dict[str, Any]
+_LONGEST_LINE = 16_000_000
+
+
+def read_columns(path: Path) -> tuple[Columns, list[str]]:
+    """Read a table by its suffix, and say what was noticed.
+
+    Raises
+    ------
+    InputError : the file is empty, damaged or not of its kind; line numbers count from 1
+    """
+    readers = {".csv": read_csv, ".tsv": read_csv, ".jsonl": _read_jsonl, ".parquet": _read_parquet}
+    columns, notes = readers[path.suffix.lower()](path)
+    if not columns or not len(next(iter(columns.values()))):
+        raise InputError(f"{path} has no rows. Expected a header and at least one row.")
+    return columns, notes
+
+
+def read_csv(path: Path) -> tuple[Columns, list[str]]:
+    """Columns of text cells. The delimiter is the one of , ; tab | that splits the header the most."""
+    notes: list[str] = []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header_line = next(_lines(file, path), "")
+        if not header_line.strip():
+            raise InputError(f"{path} is empty. Expected a header line and rows.")
+        delimiter = max(",;\t|", key=header_line.count)
+        if delimiter != ("\t" if path.suffix.lower() == ".tsv" else ",") and delimiter in header_line:
+            notes.append(f"Columns of {path.name} are separated by {delimiter!r}.")
+        file.seek(0)
+        rows = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
+        try:
+            header = [name.strip() for name in next(rows)]
+            _check_header(header, path)
+            cells = [row for row in rows if _same_length(row, header, path, rows.line_num)]
+        except csv.Error as error:
+            raise InputError(f"{path}, line {rows.line_num}: {error}. Mend the quoting of that line.") from error
+    columns: Columns = {name: [row[i] for row in cells] for i, name in enumerate(header)}
+    if columns.pop("", None) is not None:
+        notes.append("The column without a name (a saved row index?) was left out.")
+    return columns, notes
+
+
+def _lines(file: IO[str], path: Path) -> Iterator[str]:
+    """Lines of bounded length, so that a file without line ends cannot fill the memory."""
+    number = 0
+    try:
+        while line := file.readline(_LONGEST_LINE):
+            number += 1
+            if len(line) == _LONGEST_LINE and not line.endswith("\n"):
+                raise InputError(f"{path}, line {number} is longer than {_LONGEST_LINE} characters. Is it a table?")
+            yield line
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not UTF-8 (after line {number}: {error.reason}). Save it as UTF-8; it may be Latin-1 or UTF-16."
+        ) from error
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    repeated = [name for name, count in Counter(header).items() if count > 1]
+    if repeated:
+        raise InputError(f"{path} has the column name {repeated[0]!r} twice. Rename or remove one.")
+
+
+def _same_length(row: list[str], header: list[str], path: Path, line: int) -> bool:
+    """Whether a row is to be kept: blank lines are not, ragged ones raise."""
+    if not row:
+        return False
+    if len(row) != len(header):
+        raise InputError(f"{path}, line {line} has {len(row)} cells, the header has {len(header)}. Mend that line.")
+    return True
+
+
+def _read_jsonl(path: Path) -> tuple[Columns, list[str]]:
+    with path.open(encoding="utf-8-sig") as file:
+        numbered = enumerate(_lines(file, path), start=1)
+        rows = [_json_row(line, path, number) for number, line in numbered if line.strip()]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}, []
+
+
+def _json_row(line: str, path: Path, number: int) -> dict[str, Any]:
+    def no_constant(name: str) -> NoReturn:
+        raise ValueError(f"{name} is not JSON; write null")
+
+    def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        row = dict(pairs)
+        if len(row) != len(pairs):
+            raise ValueError("a key occurs twice")
+        return row
+
+    try:
+        row = json.loads(line, parse_constant=no_constant, object_pairs_hook=no_repeats)
+        if not isinstance(row, dict):
+            raise ValueError('expected an object like {"age": 3, "label": null}')
+        for name, value in row.items():
+            if isinstance(value, list | dict):
+                raise ValueError(f"{name!r} is a list or object; cells are numbers, strings, true, false or null")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}, line {number}: {error}. Mend that line.") from error
+    return row
+
+
+def _read_parquet(path: Path) -> tuple[Columns, list[str]]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise InputError(
+            f"{path}: Parquet needs pyarrow. Install it with pip install 'fewlabels[tables]', or save a CSV."
+        ) from error
+    try:
+        file = pq.ParquetFile(path)
+        unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        if unpacked > memory_to_spare():
+            raise ResourceError(f"{path} unpacks to {unpacked / 1e6:.0f} MB, more memory than is to spare.")
+        table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise UnsafeFileError(f"{path} is no readable Parquet file ({error}). Write it anew.") from error
+    _check_header(table.column_names, path)
+    return {name: _arrow_cells(table.column(name)) for name in table.column_names}, []
+
+
+def _arrow_cells(column: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_floating(column.type):
+        return np.asarray(column.to_numpy(), dtype=np.float64)
+    if pa.types.is_integer(column.type) and column.null_count == 0:
+        return column.to_numpy()
+    cells = column.to_pylist()
+    plain = pa.types.is_boolean(column.type) or pa.types.is_integer(column.type)
+    return cells if plain else [None if c is None else str(c) for c in cells]

@@ -1,0 +1,221 @@
+"""Tables with text and gaps to numbers: scikit-learn's imputer and one-hot encoder, their state plain JSON."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewlabels.data.bunches import NUMBER, bunch, typed_labels
+from fewlabels.data.readers import Columns, read_columns
+from fewlabels.errors import InputError
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+_MISSING_CELLS = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
+_MISSING = "(missing)"
+
+
+def load_table(
+    path: Path, *, label: str = "label", task: str | None = None, encoder: TableEncoder | None = None
+) -> Bunch:
+    """Read a CSV, TSV, JSONL or Parquet table; see `fewlabels.data.load`.
+
+    Raises
+    ------
+    InputError : the file cannot be read, has no label column, or a column cannot be encoded
+    """
+    columns, notes = read_columns(path)
+    n_rows = len(next(iter(columns.values())))
+    y, found = None, task or "classes"
+    if label in columns:
+        y, found = typed_labels(columns.pop(label), task, f"{path}, column {label!r}")
+    elif encoder is None:
+        raise InputError(_no_label(path, label, list(columns)))
+    if encoder is None:
+        encoder = TableEncoder.fit(columns, str(path))
+        notes += encoder.notes
+    else:
+        extra = sorted(set(columns) - set(encoder.columns) - set(encoder.dropped))
+        notes += [f"Columns not known from training were left out: {', '.join(extra)}."] if extra else []
+    return bunch(
+        X=encoder.transform(columns, str(path)),
+        y=y,
+        task=found,
+        feature_names=encoder.feature_names,
+        encoder=encoder,
+        ids=np.arange(n_rows),
+        notes=notes,
+        name=path.stem,
+    )
+
+
+def _no_label(path: Path, label: str, names: list[str]) -> str:
+    usual = [n for n in names if n.lower() in ("label", "labels", "target", "class", "y")]
+    near = difflib.get_close_matches(label, names, n=1) or usual[:1]
+    hint = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(names[:20])}"
+    return f"{path} has no label column {label!r}; {hint}. Say which column holds the labels with label=."
+
+
+class TableEncoder:
+    """Columns of cells to float64 (N, D): gaps in numbers take the median, categories become 0/1 columns.
+
+    A missing category is a category of its own; one not seen in training becomes all zeros.
+
+    Parameters
+    ----------
+    medians : {column: median of its known values}
+    categories : {column: its sorted categories}
+    dropped : {column: why it cannot be used}
+
+    Attributes
+    ----------
+    columns : the columns used, numbers first
+    feature_names : one name for each of the D outputs
+    """
+
+    def __init__(
+        self, medians: dict[str, float], categories: dict[str, list[str]], dropped: dict[str, str] | None = None
+    ) -> None:
+        self.medians, self.categories, self.dropped = medians, categories, dropped or {}
+        self.columns = (*medians, *categories)
+        self.feature_names = (*medians, *(f"{c}={v}" for c, values in categories.items() for v in values))
+        self.notes = [f"Column {name!r} was left out: {why}." for name, why in self.dropped.items()]
+
+    @classmethod
+    def fit(cls, columns: Columns, where: str) -> TableEncoder:
+        """Learn from all training rows, labeled and not.
+
+        Raises
+        ------
+        InputError : a column is mostly, but not wholly, numbers; or no column can be used
+        """
+        numbers: dict[str, NDArray[np.float64]] = {}
+        texts: dict[str, list[str]] = {}
+        dropped: dict[str, str] = {}
+        for name, cells in columns.items():
+            values, odd = _as_numbers(cells)
+            if np.isnan(values).all() and not odd:
+                dropped[name] = "it is empty"
+            elif not odd:
+                numbers[name] = values
+            elif _has_few_values(cells):
+                texts[name] = _as_texts(cells)
+            else:
+                _refuse_almost_numbers(name, cells, odd, where)
+                dropped[name] = f"{len(set(_as_texts(cells)))} different texts are too many for categories"
+        if not numbers and not texts:
+            reasons = "; ".join(f"{name!r}: {why}" for name, why in dropped.items())
+            raise InputError(f"{where} has no column to learn from ({reasons or 'only labels'}).")
+        return cls(_medians(numbers), _categories(texts), dropped)
+
+    def transform(self, columns: Columns, where: str) -> NDArray[np.float64]:
+        """Encode columns of N rows as float64 (N, D).
+
+        Raises
+        ------
+        InputError : a column is missing, or a number column holds text
+        """
+        missing = [name for name in self.columns if name not in columns]
+        if missing:
+            raise InputError(f"{where} lacks columns that training had: {', '.join(missing)}.")
+        parts = []
+        if self.medians:
+            x = np.column_stack([_only_numbers(name, columns[name], where) for name in self.medians])
+            # An imputer that was fitted on the medians alone has learnt just these medians.
+            parts.append(_imputer(np.array([list(self.medians.values())])).transform(x))
+        if self.categories:
+            cells = np.column_stack([np.array(_as_texts(columns[name]), dtype=object) for name in self.categories])
+            parts.append(_one_hot(self.categories).transform(cells))
+        return np.ascontiguousarray(np.hstack(parts), dtype=np.float64)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that was learnt, in plain JSON types."""
+        return {"medians": self.medians, "categories": self.categories, "dropped": self.dropped}
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> TableEncoder:
+        """The encoder that `to_dict` described.
+
+        Raises
+        ------
+        InputError : `state` is not such a description
+        """
+        try:
+            medians = {str(k): float(v) for k, v in state["medians"].items()}
+            categories = {str(k): [str(v) for v in values] for k, values in state["categories"].items()}
+            return cls(medians, categories, {str(k): str(v) for k, v in state["dropped"].items()})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"this is no description of a table encoder ({error!r}).") from error
+
+
+def _imputer(x: NDArray[np.float64]) -> Any:
+    from sklearn.impute import SimpleImputer
+
+    return SimpleImputer(strategy="median").fit(x)
+
+
+def _one_hot(categories: dict[str, list[str]]) -> Any:
+    from sklearn.preprocessing import OneHotEncoder
+
+    known = [np.array(values, dtype=object) for values in categories.values()]
+    one_row = np.array([[values[0] for values in known]], dtype=object)
+    return OneHotEncoder(categories=known, handle_unknown="ignore", sparse_output=False).fit(one_row)
+
+
+def _medians(numbers: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    if not numbers:
+        return {}
+    return dict(zip(numbers, _imputer(np.column_stack(list(numbers.values()))).statistics_.tolist(), strict=True))
+
+
+def _categories(texts: dict[str, list[str]]) -> dict[str, list[str]]:
+    return {name: sorted(set(cells)) for name, cells in texts.items()}
+
+
+def _as_numbers(cells: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[np.float64], list[int]]:
+    """Cells as float64 with NaN where missing, and the rows that are neither numbers nor missing."""
+    if isinstance(cells, np.ndarray):
+        return cells.astype(np.float64), []
+    values = np.full(len(cells), np.nan)
+    odd = []
+    for row, cell in enumerate(cells):
+        if not isinstance(cell, str):
+            values[row] = np.nan if cell is None else cell
+        elif NUMBER.fullmatch(text := cell.strip()):
+            values[row] = float(text)
+        elif text.lower() not in _MISSING_CELLS:
+            odd.append(row)
+    return values, odd
+
+
+def _as_texts(cells: Sequence[Any] | NDArray[Any]) -> list[str]:
+    texts = [_MISSING if c is None or c != c else str(c).strip() for c in cells]
+    return [_MISSING if t.lower() in _MISSING_CELLS else t for t in texts]
+
+
+def _has_few_values(cells: Sequence[Any]) -> bool:
+    """Whether text may be a category: it repeats, and one-hot columns stay few for the number of rows."""
+    known = [t for t in _as_texts(cells) if t != _MISSING]
+    distinct = len(set(known))
+    return (distinct < len(known) or distinct <= 2) and distinct <= max(20, min(200, len(known) // 20))
+
+
+def _refuse_almost_numbers(name: str, cells: Sequence[Any], odd: list[int], where: str) -> None:
+    if len(odd) < len(cells) / 2:
+        raise InputError(
+            f"{where}: column {name!r} holds numbers, but {cells[odd[0]]!r} in row {odd[0]} is none "
+            f"({len(odd)} such cells). Mend them, or leave them empty."
+        )
+
+
+def _only_numbers(name: str, cells: Any, where: str) -> NDArray[np.float64]:
+    values, odd = _as_numbers(cells)
+    if odd:
+        raise InputError(f"{where}: column {name!r} was numbers in training, but row {odd[0]} is {cells[odd[0]]!r}.")
+    return values

@@ -1,0 +1,298 @@
+"""DeepClassifier and DeepRegressor: scikit-learn's interface to the training loop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from fewlabels import recipes
+from fewlabels.augment import Augmentation
+from fewlabels.data.inputs import check_X
+from fewlabels.errors import OptionError
+from fewlabels.method import Method
+from fewlabels.networks import Network
+from fewlabels.partial_labels import Partial, partial
+from fewlabels.progress import Verbose
+from fewlabels.run import Options, Run, fit_run
+from fewlabels.tasks import Classes, Numbers, Task
+
+__all__ = ["DeepClassifier", "DeepRegressor", "load"]
+
+
+class _Deep(BaseEstimator):
+    """What the two estimators share: options, and rows in and out."""
+
+    run_: Run
+
+    def __init__(
+        self,
+        method: str | Method,
+        *,
+        network: Network = "auto",
+        augment: str | Augmentation = "auto",
+        steps: int | None = None,
+        batch_size: int = 64,
+        unlabeled_ratio: int = 7,
+        lr: float = 0.03,
+        weight_decay: float = 5e-4,
+        average: float = 0.999,
+        precision: str = "auto",
+        device: str = "auto",
+        folder: str | Path | None = None,
+        verbose: Verbose = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.method = method
+        self.network = network
+        self.augment = augment
+        self.steps = steps
+        self.batch_size = batch_size
+        self.unlabeled_ratio = unlabeled_ratio
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.average = average
+        self.precision = precision
+        self.device = device
+        self.folder = folder
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def baseline(self) -> Self:
+        """The same estimator on the labels alone: same network, augmentation, steps and optimizer."""
+        params = self.get_params(deep=False) | {"method": "supervised"}
+        return type(self)(**params)
+
+    def _options(self) -> Options:
+        given = self.get_params(deep=False)
+        method = recipes.as_method(given.pop("method"))
+        return Options(method=method, seed=_seed(given.pop("random_state")), **given)
+
+    def _fit(self, data: Partial, task: Task, y: NDArray[Any]) -> None:
+        self.run_ = fit_run(data, task, y, self._options())
+        self.form_ = data.form
+        self.n_features_in_ = data.form.n_features
+        if data.feature_names is not None:
+            self.feature_names_in_ = np.array(data.feature_names, dtype=object)
+        self.history_ = self.run_.history
+
+    def _outputs(self, X: Any) -> Tensor:
+        check_is_fitted(self)
+        return self.run_.outputs(check_X(X, like=self.form_, name=type(self).__name__))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted model into the folder `path`: model.json and model.safetensors, no pickle.
+
+        Raises
+        ------
+        SaveError : the folder cannot be written
+        """
+        from fewlabels.model_files import save_model
+
+        check_is_fitted(self)
+        return save_model(self, Path(path))
+
+
+def _seed(random_state: Any) -> int:
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+        if not 0 <= random_state < 2**32:
+            raise OptionError(f"random_state={random_state}; expected None, a RandomState or an integer from 0 to 2^32 - 1.")
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31))
+
+
+class DeepClassifier(ClassifierMixin, _Deep):  # type: ignore[misc]
+    """A neural network trained on labeled and unlabeled rows together.
+
+    Parameters
+    ----------
+    method : a name (`fewlabels methods` lists them) or a recipe such as ``fl.methods.FixMatch(lambda_u=2)``
+    network : "auto" (a small convnet for images, an mlp for tables), "mlp[-WIDTH[-DEPTH]]",
+        "convnet[-WIDTH]", "wide_resnet[-DEPTH[-WIDTH]]", a torch module, or a factory
+        ``f(shape, n_outputs)`` with shape (D,) or (C, H, W)
+    augment : "auto", "none", or an augmentation such as ``fl.augment.Images(flip=True)``
+    steps : training steps; None takes 500 for tables, 1,000 for images
+    batch_size : labeled rows a step (drawn again, augmented anew, when there are fewer)
+    unlabeled_ratio : unlabeled rows for each labeled row of a step
+    lr : learning rate of SGD with Nesterov momentum at the first step, then lr * cos(7 pi t / 16 T)
+    weight_decay : on weights, not on biases or BatchNorm
+    average : decay of the moving average of the weights, which is the model that predicts
+    precision : "auto" (bfloat16 where it is quicker here), "float32", "bfloat16"
+    device : "auto", "cpu", "cuda", "mps"
+    folder : where metrics.jsonl and checkpoints go; the same call goes on with an interrupted run there
+    verbose : "auto" and True show progress (a bar, or in logs a line now and then), False nothing
+    random_state : seed; the same seed, versions, threads and device give the same bits
+
+    Attributes
+    ----------
+    classes_ : (K,) in the type of y
+    n_features_in_, feature_names_in_ : what fit saw
+    transduction_ : (N,) the given label of each labeled row, the predicted one of every other
+    history_ : list of dicts, at most 200: "step", "loss", and the method's metrics
+    run_ : the network and what was resolved (`run_.facts`: seed, steps, device, precision, seconds)
+
+    Examples
+    --------
+    >>> import fewlabels as fl
+    >>> data = fl.datasets.load_digits(random_state=0)
+    >>> model = fl.DeepClassifier("fixmatch", steps=20, random_state=0).fit(data.X, data.y)
+    >>> model.predict(data.X_test).shape
+    (599,)
+    """
+
+    def __init__(
+        self,
+        method: str | Method = "fixmatch",
+        *,
+        network: Network = "auto",
+        augment: str | Augmentation = "auto",
+        steps: int | None = None,
+        batch_size: int = 64,
+        unlabeled_ratio: int = 7,
+        lr: float = 0.03,
+        weight_decay: float = 5e-4,
+        average: float = 0.999,
+        precision: str = "auto",
+        device: str = "auto",
+        folder: str | Path | None = None,
+        verbose: Verbose = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        # scikit-learn reads the parameters off this signature, hence the repetition
+        _Deep.__init__(
+            self,
+            method,
+            network=network,
+            augment=augment,
+            steps=steps,
+            batch_size=batch_size,
+            unlabeled_ratio=unlabeled_ratio,
+            lr=lr,
+            weight_decay=weight_decay,
+            average=average,
+            precision=precision,
+            device=device,
+            folder=folder,
+            verbose=verbose,
+            random_state=random_state,
+        )
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on all rows of X; y marks unlabeled rows with -1, None, NaN or "".
+
+        Parameters
+        ----------
+        X : (N, D) table or frame, images (N, H, W[, C]), a list of image paths
+        y : (N,)
+
+        Raises
+        ------
+        InputError : the data cannot be used; OptionError : an option cannot; DivergenceError : the loss blew up
+        """
+        data = partial(X, y, task="classes")
+        assert data.classes is not None
+        self.classes_ = data.classes
+        self._fit(data, Classes(len(data.classes)), data.y)
+        guessed = self.run_.outputs(data.x).argmax(1).numpy()
+        guessed[data.labeled] = data.y
+        self.transduction_ = self.classes_[guessed]
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """(N, K) probabilities, columns as in `classes_`."""
+        return self._outputs(X).double().softmax(1).numpy()
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """(N,) the likeliest class of each row, in the type of y."""
+        outputs = self._outputs(X)
+        return self.classes_[outputs.argmax(1).numpy()]
+
+
+class DeepRegressor(RegressorMixin, _Deep):  # type: ignore[misc]
+    """A neural network for numbers, trained on labeled and unlabeled rows together; NaN marks unlabeled ones.
+
+    Targets are standardized inside and given back in the user's units. Parameters are those of
+    `DeepClassifier`; `method` must be one that learns numbers.
+
+    Attributes
+    ----------
+    n_features_in_, feature_names_in_, transduction_, history_, run_ : as in `DeepClassifier`
+    target_mean_, target_std_ : of the labeled rows
+    """
+
+    def __init__(
+        self,
+        method: str | Method = "mean_teacher",
+        *,
+        network: Network = "auto",
+        augment: str | Augmentation = "auto",
+        steps: int | None = None,
+        batch_size: int = 64,
+        unlabeled_ratio: int = 7,
+        lr: float = 0.03,
+        weight_decay: float = 5e-4,
+        average: float = 0.999,
+        precision: str = "auto",
+        device: str = "auto",
+        folder: str | Path | None = None,
+        verbose: Verbose = "auto",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        _Deep.__init__(
+            self,
+            method,
+            network=network,
+            augment=augment,
+            steps=steps,
+            batch_size=batch_size,
+            unlabeled_ratio=unlabeled_ratio,
+            lr=lr,
+            weight_decay=weight_decay,
+            average=average,
+            precision=precision,
+            device=device,
+            folder=folder,
+            verbose=verbose,
+            random_state=random_state,
+        )
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on all rows of X; NaN in y marks unlabeled rows. Errors as in `DeepClassifier.fit`."""
+        data = partial(X, y, task="numbers")
+        self.target_mean_ = float(data.y.mean())
+        self.target_std_ = float(data.y.std()) or 1.0
+        standard = (data.y - self.target_mean_) / self.target_std_
+        self._fit(data, Numbers(), standard.astype(np.float32))
+        self.transduction_ = self._units(self.run_.outputs(data.x))
+        self.transduction_[data.labeled] = data.y
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """(N,) numbers in the units of y."""
+        return self._units(self._outputs(X))
+
+    def _units(self, outputs: Tensor) -> NDArray[np.float64]:
+        return outputs.squeeze(1).double().numpy() * self.target_std_ + self.target_mean_
+
+
+def load(path: str | Path, *, network: Network | None = None) -> DeepClassifier | DeepRegressor:
+    """A model written by `save`.
+
+    Parameters
+    ----------
+    path : the folder
+    network : the factory or module, if the model was made with one of your own: files hold its weights, no code
+
+    Raises
+    ------
+    InputError : no model there, a damaged file, an unknown class name, a file of a later version
+    """
+    from fewlabels.model_files import load_model
+
+    return load_model(Path(path), network)

@@ -1,0 +1,105 @@
+"""Which device and which precision, and why."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+import torch
+from torch import nn
+
+from fewlabels.errors import OptionError
+
+# bfloat16 is chosen only where it is clearly quicker, so that a noisy machine chooses the same every time.
+_CLEARLY = 1.2
+
+
+def choose_device(device: str) -> torch.device:
+    """"auto" is CUDA, then Apple's MPS, then the CPU.
+
+    Raises
+    ------
+    OptionError : the device asked for is not there
+    """
+    there = ["cpu"]
+    if torch.backends.mps.is_available():
+        there.insert(0, "mps")
+    if torch.cuda.is_available():
+        there.insert(0, "cuda")
+    if device == "auto":
+        return torch.device(there[0])
+    if device.split(":")[0] not in there:
+        raise OptionError(f"device={device!r} is not on this machine. There is: {', '.join(there)}; or 'auto'.")
+    return torch.device(device)
+
+
+def choose_precision(precision: str, network: nn.Module, device: torch.device) -> torch.dtype | None:
+    """The autocast type, None for float32 throughout.
+
+    "auto" gives bfloat16 to convolutional networks where a short timing of one convolution, forward
+    and backward, shows it at least 1.2 times as quick. Other networks are too small to gain.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise OptionError(f"precision={precision!r}; expected 'auto', 'float32' or 'bfloat16'.")
+    if precision == "float32":
+        return None
+    if precision == "bfloat16":
+        return torch.bfloat16
+    convolves = any(isinstance(m, nn.Conv2d) and m.out_channels >= 16 for m in network.modules())
+    return torch.bfloat16 if convolves and bfloat16_gain(device.type) >= _CLEARLY else None
+
+
+@lru_cache(maxsize=4)
+def bfloat16_gain(device_type: str) -> float:
+    """Seconds in float32 over seconds in bfloat16 of one convolution, median of 5, alternating."""
+    if device_type == "mps":
+        return 1.0
+    with torch.random.fork_rng():
+        convolution = nn.Conv2d(32, 32, 3, padding=1).to(device_type, memory_format=torch.channels_last)
+        x = torch.randn(64, 32, 16, 16, device=device_type).to(memory_format=torch.channels_last).requires_grad_()
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(6):
+        for half in (False, True):
+            _wait(device_type)
+            start = time.perf_counter()
+            with torch.autocast(device_type, torch.bfloat16, enabled=half):
+                y = convolution(x)
+            torch.autograd.grad(y.float().sum(), [x, *convolution.parameters()])
+            _wait(device_type)
+            seconds[half].append(time.perf_counter() - start)
+    # the first round warms up
+    return sorted(seconds[False][1:])[2] / sorted(seconds[True][1:])[2]
+
+
+def _wait(device_type: str) -> None:
+    if device_type == "cuda":
+        torch.cuda.synchronize()
+
+
+@contextmanager
+def reuse_memory() -> Iterator[None]:
+    """While entered, freed memory is kept for the next step instead of going back to the system (glibc only).
+
+    Activations of one step are tens of megabytes each; glibc asks the system for every one anew, and the
+    system fills it with zeros page by page. Keeping them made a training step of WideResNet-16-2 1.4
+    times as quick (benchmarks/step.py prints it).
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    mallopt = getattr(libc, "mallopt", None)
+    if libc is None or mallopt is None:
+        yield
+        return
+    mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, (1 << 31) - 1)
+    try:
+        yield
+    finally:
+        # what glibc's own adaptive rule settles at in a process that frees large arrays
+        mallopt(mmap_threshold, 32 << 20)
+        mallopt(trim_threshold, 64 << 20)
+        libc.malloc_trim(0)

@@ -1,0 +1,114 @@
+"""What a method is: `Batch` comes in, `Net` is asked, a loss and the next state go out."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from fewlabels.tasks import Task
+
+# Nested dictionaries of tensors, so that checkpoints need no code in any method.
+State = dict[str, Any]
+
+
+class Batch(NamedTuple):
+    """One step's data. Labels of unlabeled rows do not exist here."""
+
+    x: Tensor  # labeled inputs, weakly augmented                 (B, ...)
+    y: Tensor  # their targets                                    (B,)
+    u: tuple[Tensor, ...]  # unlabeled inputs, once per augmentation          (mu B, ...) each
+    rows: Tensor  # which rows of the data the unlabeled inputs are  (mu B,)
+
+
+class Method(Protocol):
+    """A frozen dataclass of options. `loss` must not keep anything: what it learns goes into the state."""
+
+    augment: ClassVar[tuple[str, ...]]  # which augmentations `batch.u` holds, e.g. ("weak", "strong")
+    tasks: ClassVar[tuple[str, ...]]  # "classes", "numbers"
+
+    def init(self, n_classes: int, n_rows: int) -> State:
+        """The state before the first step."""
+        ...
+
+    def loss(self, net: Net, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
+        """The loss to descend, metrics (scalars without gradient), and the next state."""
+        ...
+
+
+class Net:
+    """A student, its moving average (the teacher), and how far training is.
+
+    Parameters
+    ----------
+    student : the network that gradients train
+    task : what its outputs mean
+    average : decay of the moving average, warm-started: step t uses min(average, (1 + t) / (10 + t))
+    autocast : bfloat16 where it is quicker, None for float32 throughout
+
+    Notes
+    -----
+    BatchNorm's running statistics are the student's; the teacher's follow by the same moving average
+    as its weights (EMAN: Cai et al. 2021). They are warm-started too: the paper's momentum of 0.001
+    needs thousands of steps to forget its starting values, more than a small run has.
+    """
+
+    def __init__(
+        self, student: nn.Module, task: Task, *, average: float = 0.999, autocast: torch.dtype | None = None
+    ) -> None:
+        self.student = student.train()
+        self.teacher = copy.deepcopy(student).eval().requires_grad_(False)
+        self.task = task
+        self.average_decay = average
+        self.autocast = autocast
+        self.progress = 0.0
+        self._device_type = next(student.parameters()).device.type
+        self._norms = [
+            (m, m.momentum) for m in student.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.momentum
+        ]
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Student outputs of each input, in one pass (so batch statistics are joint)."""
+        return self._run(self.student, torch.cat(inputs)).split([len(x) for x in inputs])
+
+    @torch.no_grad()
+    def teach(self, x: Tensor) -> Tensor:
+        """Teacher outputs in evaluation mode, without gradient."""
+        return self._run(self.teacher, x)
+
+    @torch.no_grad()
+    def guess(self, x: Tensor) -> Tensor:
+        """Student outputs without gradient; running statistics are left as they are."""
+        momenta = [norm.momentum for norm, _ in self._norms]
+        for norm, _ in self._norms:
+            norm.momentum = 0.0
+        try:
+            return self._run(self.student, x)
+        finally:
+            for (norm, _), momentum in zip(self._norms, momenta, strict=True):
+                norm.momentum = momentum
+
+    def _run(self, network: nn.Module, x: Tensor) -> Tensor:
+        if self.autocast is None:
+            return network(x)  # type: ignore[no-any-return]
+        with torch.autocast(self._device_type, self.autocast):
+            outputs: Tensor = network(x)
+        return outputs.float()
+
+    def warm_start(self, step: int) -> None:
+        """Before step `step`: BatchNorm's momentum, at least what a window of a tenth of the run so far needs."""
+        for norm, momentum in self._norms:
+            norm.momentum = max(momentum, 9 / (10 + step))
+
+    @torch.no_grad()
+    def follow(self, step: int) -> None:
+        """After step `step`: move the teacher toward the student."""
+        rate = 1 - min(self.average_decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(self.teacher.parameters()), list(self.student.parameters()), rate)
+        for mine, theirs in zip(self.teacher.buffers(), self.student.buffers(), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, rate)
+            else:
+                mine.copy_(theirs)

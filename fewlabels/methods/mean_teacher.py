@@ -1,0 +1,45 @@
+r"""Mean Teacher. Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017.
+
+.. math:: L = \ell(f(x), y) + \lambda_u(t)\, \mathrm{mean}_u\, d(f(u_2), \mathrm{sg}\, \bar f(u_1)), \qquad
+          \bar\theta \leftarrow \alpha \bar\theta + (1 - \alpha) \theta
+
+d is the mean squared difference of probabilities (or of numbers, for regression). The teacher is in
+evaluation mode here; the paper lets it drop units too. Ramp: the paper's Gaussian.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor
+
+from fewlabels.method import Batch, Net, State
+from fewlabels.parts import Gaussian, Ramp
+
+
+@dataclass(frozen=True)
+class MeanTeacher:
+    """The student should agree with its own moving average on another augmentation of the same row.
+
+    Parameters
+    ----------
+    lambda_u : weight of the consistency term after the ramp
+    ramp : how the term grows
+    """
+
+    augment: ClassVar[tuple[str, ...]] = ("weak", "weak")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers")
+
+    lambda_u: float = 50.0
+    ramp: Ramp = field(default_factory=Gaussian)
+
+    def init(self, n_classes: int, n_rows: int) -> State:
+        return {}
+
+    def loss(self, net: Net, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
+        u1, u2 = batch.u
+        target = net.task.predict(net.teach(u1))
+        outputs_x, outputs_u = net(batch.x, u2)
+        loss_x = net.task.supervised(outputs_x, batch.y).mean()
+        loss_u = net.task.distance(outputs_u, target).mean()
+        loss = loss_x + self.lambda_u * self.ramp(net.progress) * loss_u
+        return loss, {"loss_x": loss_x.detach(), "loss_u": loss_u.detach()}, state

@@ -1,0 +1,160 @@
+"""Fitted models as files: model.json (what it is) and model.safetensors (numbers). Reading runs no code."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+import fewlabels
+from fewlabels import recipes
+from fewlabels.checkpoint import flatten, write_file
+from fewlabels.data.inputs import Form
+from fewlabels.deep import DeepClassifier, DeepRegressor
+from fewlabels.errors import InputError, OptionError, UnsafeFileError
+from fewlabels.networks import Network, build, describe
+from fewlabels.run import Run
+from fewlabels.scaling import Scaling
+
+FORMAT = 1
+_ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor]] = {
+    "DeepClassifier": DeepClassifier,
+    "DeepRegressor": DeepRegressor,
+}
+
+
+def save_model(model: Any, folder: Path) -> Path:
+    """Write `model` into `folder`. The JSON is written last, with the hash of the tensors: it vouches for them."""
+    run: Run = model.run_
+    tensors = flatten(run.network.state_dict(), "network")
+    tensors |= {"scaling.mean": torch.from_numpy(np.asarray(run.scaling.mean))}
+    tensors |= {"scaling.std": torch.from_numpy(np.asarray(run.scaling.std))}
+    classes = None
+    if isinstance(model, DeepClassifier):
+        classes = {"values": model.classes_.tolist(), "dtype": model.classes_.dtype.str}
+        tensors["transduction"] = torch.from_numpy(np.searchsorted(model.classes_, model.transduction_))
+    else:
+        tensors["transduction"] = torch.from_numpy(model.transduction_)
+    content = save_tensors({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()})
+    about = {
+        "format": FORMAT,
+        "fewlabels": fewlabels.__version__,
+        "estimator": type(model).__name__,
+        "params": _plain_params(model),
+        "classes": classes,
+        "target": None if classes else [model.target_mean_, model.target_std_],
+        "form": dataclasses.asdict(model.form_),
+        "levels": [run.scaling.low, run.scaling.high],
+        "history": run.history,
+        "facts": run.facts,
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    write_file(folder / "model.safetensors", content)
+    write_file(folder / "model.json", json.dumps(about, indent=1, allow_nan=False).encode())
+    return folder
+
+
+def _plain_params(model: Any) -> dict[str, Any]:
+    params = model.get_params(deep=False)
+    augment = params["augment"]
+    own = not isinstance(augment, str) and any(callable(v) and not dataclasses.is_dataclass(v) for v in vars(augment).values())
+    return params | {
+        "method": recipes.to_dict(recipes.as_method(params["method"])),
+        "network": describe(params["network"]),
+        # code of the user's own is not saved; fitting a loaded model again says so
+        "augment": "your own (not saved)" if own else augment if isinstance(augment, str) else recipes.to_dict(augment),
+        "random_state": params["random_state"] if isinstance(params["random_state"], int) else None,
+        "folder": None,
+    }
+
+
+def load_model(folder: Path, network: Network | None) -> DeepClassifier | DeepRegressor:
+    """The inverse of `save_model`."""
+    about, tensors = _read(folder)
+    try:
+        return _restore(about, tensors, network)
+    except (KeyError, TypeError, AttributeError, RuntimeError, OptionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise UnsafeFileError(f"{folder / 'model.json'} cannot be used: {error}") from error
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    path = folder / "model.json"
+    if not path.is_file():
+        raise InputError(f"no model in {folder}: {path.name} is missing. Give the folder that save() or `fewlabels fit` wrote.")
+    try:
+        about = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+        content = (folder / "model.safetensors").read_bytes()
+        if not isinstance(about, dict) or about.get("sha256") != hashlib.sha256(content).hexdigest():
+            raise UnsafeFileError(f"{folder}: model.safetensors is not the file that model.json was written for.")
+        if about.get("format") != FORMAT:
+            raise UnsafeFileError(
+                f"{path} has format {about.get('format')}; this fewlabels {fewlabels.__version__} reads {FORMAT}. "
+                "Load it with the version that wrote it."
+            )
+        return about, load_tensors(content)
+    except (ValueError, RecursionError, OSError, SafetensorError) as error:
+        if isinstance(error, UnsafeFileError):
+            raise
+        raise UnsafeFileError(f"{path} is damaged or not a model file: {error}") from error
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a number of JSON")
+
+
+def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network | None) -> Any:
+    name = about["estimator"]
+    if name not in _ESTIMATORS:
+        raise UnsafeFileError(f"estimator {name!r} is not known.{recipes.nearest(str(name), _ESTIMATORS)}")
+    params = dict(about["params"])
+    params["method"] = recipes.from_dict(params["method"])
+    if isinstance(params["augment"], dict):
+        params["augment"] = recipes.from_dict(params["augment"])
+    if network is not None:
+        params["network"] = network
+    model: Any = _ESTIMATORS[name](**params)
+    form = about["form"]
+    names = None if form["feature_names"] is None else tuple(form["feature_names"])
+    model.form_ = Form(form["kind"], tuple(form["shape"]), form["dtype"], names)
+    model.n_features_in_ = model.form_.n_features
+    if names is not None:
+        model.feature_names_in_ = np.array(names, dtype=object)
+    model.run_ = _restore_run(about, tensors, model.form_, params["network"])
+    model.history_ = model.run_.history
+    _restore_targets(model, about, tensors["transduction"].numpy())
+    return model
+
+
+def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, network: Network) -> Run:
+    shape = form.shape if form.kind == "table" else (form.shape[2], *form.shape[:2])
+    n_outputs = len(about["classes"]["values"]) if about["classes"] else 1
+    with torch.random.fork_rng():
+        module = build(network, shape, n_outputs)
+    prefix = "network."
+    module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+    low, high = about["levels"]
+    scaling = Scaling(form.kind, tensors["scaling.mean"].numpy(), tensors["scaling.std"].numpy(), low, high)
+    return Run(module.eval().requires_grad_(False), scaling, about["history"], about["facts"])
+
+
+def _restore_targets(model: Any, about: dict[str, Any], transduction: Any) -> None:
+    if about["classes"] is None:
+        model.target_mean_, model.target_std_ = about["target"]
+        model.transduction_ = transduction
+        return
+    dtype = np.dtype(about["classes"]["dtype"])
+    if dtype.kind not in "biufUSO":
+        raise UnsafeFileError(f"classes of type {dtype} are not known.")
+    model.classes_ = np.array(about["classes"]["values"], dtype=dtype)
+    model.transduction_ = model.classes_[transduction]

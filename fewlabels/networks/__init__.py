@@ -1,0 +1,66 @@
+"""Networks by name. `build` turns `network=` (a name, a module or a factory) into a module."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from fewlabels.errors import OptionError
+from fewlabels.networks.convnet import ConvNet
+from fewlabels.networks.mlp import MLP
+from fewlabels.networks.wide_resnet import WideResNet
+
+__all__ = ["MLP", "ConvNet", "WideResNet", "build"]
+
+Network = str | nn.Module | Callable[[tuple[int, ...], int], nn.Module]
+
+
+def build(network: Network, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+    """A fresh module for inputs of `shape`, without the batch axis.
+
+    Parameters
+    ----------
+    network : "auto", "mlp", "convnet", "convnet-WIDTH", "wide_resnet-DEPTH-WIDTH", a module (copied, so
+        that fitting twice starts from the same weights), or a factory `f(shape, n_outputs)`
+    shape : (D,) for tables, (C, H, W) for images
+    n_outputs : classes, or 1 for a number
+
+    Raises
+    ------
+    OptionError : unknown name, or a network that does not fit the kind of data
+    """
+    if isinstance(network, nn.Module):
+        return copy.deepcopy(network)
+    if not isinstance(network, str):
+        return network(shape, n_outputs)
+    return _by_name(network, shape, n_outputs)
+
+
+def _by_name(name: str, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+    image = len(shape) == 3
+    if name == "auto":
+        name = "convnet" if image else "mlp"
+    kind, *numbers = name.split("-")
+    makers: dict[str, tuple[bool, int, Callable[..., nn.Module]]] = {
+        "mlp": (False, 2, lambda *n: MLP(shape, n_outputs, *n)),
+        "convnet": (True, 1, lambda *n: ConvNet(shape, n_outputs, *n)),
+        "wide_resnet": (True, 2, lambda *n: WideResNet(shape, n_outputs, *n)),
+    }
+    if kind not in makers or not all(n.isdigit() for n in numbers) or len(numbers) > makers[kind][1]:
+        near = difflib.get_close_matches(name, makers, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        known = "'mlp', 'mlp-WIDTH-DEPTH', 'convnet', 'convnet-WIDTH', 'wide_resnet-DEPTH-WIDTH'"
+        raise OptionError(f"network={name!r} is not known.{hint} Expected {known}, a module or a factory.")
+    wants_image, _, make = makers[kind]
+    if wants_image and not image:
+        raise OptionError(f"network={name!r} needs images (N, H, W[, C]); these rows have shape {shape}. Use 'mlp'.")
+    return make(*(int(n) for n in numbers))
+
+
+def describe(network: Any) -> str:
+    """How `network=` is written down in reports and model files."""
+    return network if isinstance(network, str) else type(network).__name__

@@ -1,0 +1,29 @@
+"""Pieces of an equation, all rivals of one kind side by side; a recipe is made of them."""
+
+from fewlabels.parts.align import Align, ToPrior, Unaligned
+from fewlabels.parts.ramp import Constant, Gaussian, Linear, Ramp
+from fewlabels.parts.source import Joint, Separate, Source, Teacher
+from fewlabels.parts.target import Hard, Sharpen, Soft, Target
+from fewlabels.parts.weight import Always, Fixed, PerClass, Weight
+
+__all__ = [
+    "Align",
+    "Always",
+    "Constant",
+    "Fixed",
+    "Gaussian",
+    "Hard",
+    "Joint",
+    "Linear",
+    "PerClass",
+    "Ramp",
+    "Separate",
+    "Sharpen",
+    "Soft",
+    "Source",
+    "Target",
+    "Teacher",
+    "ToPrior",
+    "Unaligned",
+    "Weight",
+]

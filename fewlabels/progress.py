@@ -1,0 +1,97 @@
+"""Progress with an estimate of the time left: a bar for people, a line now and then for logs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Literal, Protocol
+
+Verbose = Literal["auto"] | bool
+
+# A log gets its first line after this many seconds, so that short fits stay silent.
+_EVERY = 10.0
+
+
+class Progress(Protocol):
+    def __enter__(self) -> Progress: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def update(self, step: int, loss: float) -> None: ...
+
+
+class Silent:
+    """Says nothing."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def update(self, step: int, loss: float) -> None:
+        return None
+
+
+class Lines(Silent):
+    """One plain line on standard error every few seconds."""
+
+    def __init__(self, name: str, start: int, steps: int) -> None:
+        self.name, self.first, self.steps = name, start, steps
+        self.began = self.said = time.monotonic()
+
+    def update(self, step: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - self.said < _EVERY:
+            return
+        self.said = now
+        left = (now - self.began) / max(step - self.first, 1) * (self.steps - step)
+        print(f"{self.name}: step {step} of {self.steps}, loss {loss:.3f}, {_clock(left)} left", file=sys.stderr)
+
+
+class Bar(Silent):
+    """A bar in a terminal or a notebook."""
+
+    def __init__(self, name: str, start: int, steps: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self.bar = RichProgress(
+            TextColumn("{task.description:<14}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} steps  loss {task.fields[loss]:.3f}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.task = self.bar.add_task(name, total=steps, completed=start, loss=float("nan"))
+
+    def __enter__(self) -> Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def update(self, step: int, loss: float) -> None:
+        self.bar.update(self.task, completed=step, loss=loss)
+
+
+def show_progress(verbose: Verbose, name: str, start: int, steps: int) -> Progress:
+    """`verbose` True or "auto": a bar where someone watches, else plain lines. False: nothing."""
+    if verbose is False:
+        return Silent()
+    return Bar(name, start, steps) if sys.stderr.isatty() or _in_notebook() else Lines(name, start, steps)
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

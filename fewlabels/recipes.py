@@ -1,0 +1,118 @@
+"""Recipes by name, as plain dictionaries and option by option. One closed registry: no name is ever imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from typing import Any
+
+from fewlabels import augment, methods, parts
+from fewlabels.errors import OptionError
+from fewlabels.method import Method
+
+REGISTRY: dict[str, type[Any]] = {cls.__name__: cls for cls in methods.NAMES.values()} | {
+    name: cls
+    for module in (parts, augment)
+    for name in module.__all__
+    if dataclasses.is_dataclass(cls := getattr(module, name)) and isinstance(cls, type)
+}
+
+
+def nearest(name: str, known: Any) -> str:
+    """" Did you mean 'x'?" or nothing, then the known names."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    return (f" Did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(known)}."
+
+
+def as_method(method: str | Method) -> Method:
+    """A name or a recipe -> a recipe."""
+    if not isinstance(method, str):
+        if not dataclasses.is_dataclass(method) or isinstance(method, type):
+            raise OptionError(f"method={method!r}; expected a name or a recipe such as fl.methods.FixMatch(lambda_u=2).")
+        return method
+    if method not in methods.NAMES:
+        raise OptionError(f"method={method!r} is not known.{nearest(method, methods.NAMES)}")
+    return methods.NAMES[method]()  # type: ignore[return-value]
+
+
+def method_name(method: str | Method) -> str:
+    """The name of a method, however it was given."""
+    recipe = as_method(method)
+    return next((name for name, cls in methods.NAMES.items() if type(recipe) is cls), type(recipe).__name__)
+
+
+def to_dict(recipe: Any) -> dict[str, Any]:
+    """A recipe and the parts it holds as plain values; `recipe` is the class's name."""
+    fields = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    return {"recipe": type(recipe).__name__} | {
+        name: to_dict(value) if dataclasses.is_dataclass(value) else value for name, value in fields.items()
+    }
+
+
+def from_dict(plain: dict[str, Any]) -> Any:
+    """The inverse of `to_dict`. Unknown class names are refused."""
+    name = plain.get("recipe")
+    if name not in REGISTRY:
+        raise OptionError(f"recipe {name!r} is not known.{nearest(str(name), REGISTRY)}")
+    cls = REGISTRY[name]
+    known = {f.name for f in dataclasses.fields(cls)}
+    values = {key: value for key, value in plain.items() if key != "recipe"}
+    for key in values:
+        if key not in known:
+            raise OptionError(f"{name} has no option {key!r}.{nearest(key, known)}")
+    return cls(**{key: _plain_to_value(value) for key, value in values.items()})
+
+
+def _plain_to_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return from_dict(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def set_option(recipe: Any, path: str, text: str) -> Any:
+    """A copy of `recipe` with the option at `path` ("weight.tau") read from `text` ("0.9").
+
+    A part is chosen by its class's name: `set_option(FixMatch(), "weight", "PerClass")`.
+    """
+    name, _, rest = path.partition(".")
+    known = [f.name for f in dataclasses.fields(recipe)]
+    if name not in known:
+        raise OptionError(f"{type(recipe).__name__} has no option {name!r}.{nearest(name, known)}")
+    old = getattr(recipe, name)
+    if rest:
+        if not dataclasses.is_dataclass(old):
+            raise OptionError(f"{type(recipe).__name__}.{name} is {old!r}, which has no options; got {path!r}.")
+        return dataclasses.replace(recipe, **{name: set_option(old, rest, text)})
+    if dataclasses.is_dataclass(old):
+        if text not in REGISTRY:
+            raise OptionError(f"{text!r} is not a part that {type(recipe).__name__}.{name} can be.{nearest(text, REGISTRY)}")
+        return dataclasses.replace(recipe, **{name: REGISTRY[text]()})
+    kind = typing.get_type_hints(type(recipe))[name]
+    return dataclasses.replace(recipe, **{name: parse(kind, text, f"{type(recipe).__name__}.{name}")})
+
+
+def parse(kind: Any, text: str, name: str) -> Any:
+    """`text` as a value of the annotated type `kind`.
+
+    Raises
+    ------
+    OptionError : it is not one
+    """
+    options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if text.lower() == "none" and type(None) in options:
+        return None
+    for option in options:
+        if option is bool and text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if typing.get_origin(option) is tuple:
+            return tuple(float(item) for item in text.split(","))
+        if option in (int, float, str):
+            try:
+                return option(text)
+            except ValueError:
+                continue
+    expected = " or ".join("none" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
+    raise OptionError(f"{name}={text!r}; expected {expected}.")

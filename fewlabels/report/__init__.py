@@ -1,0 +1,75 @@
+"""The report: Comparison -> Page -> one self-contained HTML file, and the same facts as JSON beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from fewlabels.errors import SaveError
+
+if TYPE_CHECKING:
+    from fewlabels.comparison import Comparison
+    from fewlabels.report.blocks import Section
+
+__all__ = ["write"]
+
+
+def write(comparison: Comparison, path: str | os.PathLike[str], *, findings: tuple[Section, ...] = ()) -> Path:
+    """Write the page to `path` and its facts to the same name with .json.
+
+    Parameters
+    ----------
+    comparison : what to report
+    path : the HTML file; folders are made
+    findings : sections of audits, see `report.blocks.Section`
+
+    Returns
+    -------
+    Path of the HTML file.
+
+    Raises
+    ------
+    SaveError : a file could not be written; an earlier report there is left as it was
+    """
+    from fewlabels.report.facts import facts
+    from fewlabels.report.page import page
+    from fewlabels.report.render import render
+
+    target = Path(path)
+    beside = target.with_suffix(".json")
+    if beside == target:
+        raise SaveError(f"cannot write the report to {target}: its facts go there. Choose a name ending in .html.")
+    html = render(page(comparison, findings))
+    # NaN is no JSON: `facts` turned it into null, and allow_nan=False makes sure
+    text = json.dumps(facts(comparison, findings), indent=1, allow_nan=False) + "\n"
+    _replace_all({target: html, beside: text})
+    return target
+
+
+def _replace_all(texts: dict[Path, str]) -> None:
+    """Write every file beside its place, then move all: a full disk leaves the old pair whole."""
+    ready: dict[Path, Path] = {}
+    target = next(iter(texts))
+    try:
+        for target, text in texts.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            ready[target] = target.parent / f".fewlabels-{token_hex(6)}.tmp"
+            with open(ready[target], "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for target, temporary in ready.items():
+            os.replace(temporary, target)
+    except OSError as error:
+        raise SaveError(
+            f"cannot write the report to {target}: {error.strerror or error}. Check that the folder can be written "
+            "to and the disk has room."
+        ) from error
+    finally:
+        for temporary in ready.values():
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)

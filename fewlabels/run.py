@@ -1,0 +1,289 @@
+"""Partial -> Run: one training, from options to a fitted network."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fewlabels import recipes
+from fewlabels.augment import Augmentation, Images, NoAugmentation, Tables
+from fewlabels.batches import Pool, batches
+from fewlabels.checkpoint import load_checkpoint, save_checkpoint
+from fewlabels.data.images import ImageFiles
+from fewlabels.devices import choose_device, choose_precision, reuse_memory
+from fewlabels.errors import OptionError
+from fewlabels.scaling import Scaling, learn_scaling
+from fewlabels.interrupts import Interrupts
+from fewlabels.method import Method, Net, State
+from fewlabels.networks import Network, build, describe
+from fewlabels.partial_labels import Partial
+from fewlabels.progress import Verbose, show_progress
+from fewlabels.tasks import Task
+from fewlabels.train import Step, sgd, train
+
+# Seconds between checkpoints, points in a history, rows in one prediction pass.
+_SAVE_EVERY = 30.0
+_HISTORY = 200
+_CHUNK = 512
+# Steps when none are asked for. Found on rows held out of the training sets: see the concepts page.
+_STEPS = {"table": 500, "image": 1000}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one training is told; see `DeepClassifier` for the meaning of each."""
+
+    method: Method
+    network: Network = "auto"
+    augment: str | Augmentation = "auto"
+    steps: int | None = None
+    batch_size: int = 64
+    unlabeled_ratio: int = 7
+    lr: float = 0.03
+    weight_decay: float = 5e-4
+    average: float = 0.999
+    precision: str = "auto"
+    device: str = "auto"
+    folder: str | Path | None = None
+    verbose: Verbose = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _whole("steps", 1 if self.steps is None else self.steps)
+        _whole("batch_size", self.batch_size)
+        _whole("unlabeled_ratio", self.unlabeled_ratio)
+        for name, low, high in (("lr", 0.0, 1e3), ("weight_decay", 0.0, 1e3), ("average", 0.0, 1.0)):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not low <= value < high:
+                raise OptionError(f"{name}={value!r}; expected a number from {low:g} to below {high:g}.")
+
+
+def _whole(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise OptionError(f"{name}={value!r}; expected a whole number of at least 1.")
+
+
+def as_augmentation(augment: str | Augmentation, kind: str) -> Augmentation:
+    """"auto" is `Images()` or `Tables()`; "none" leaves rows as they are."""
+    if augment == "none":
+        return NoAugmentation()
+    if augment == "auto":
+        return Images() if kind == "image" else Tables()
+    if isinstance(augment, str):
+        raise OptionError(f"augment={augment!r}; expected 'auto', 'none' or an augmentation such as fl.augment.Images().")
+    return augment
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training.
+
+    Attributes
+    ----------
+    network : the moving average of the trained network, in evaluation mode
+    scaling : how rows become its inputs
+    history : at most 200 dicts with "step", "loss" and the method's metrics, each a mean since the last
+    facts : what was resolved: seed, steps, device, precision, threads, parameters, seconds
+    """
+
+    network: nn.Module
+    scaling: Scaling
+    history: list[dict[str, float]]
+    facts: dict[str, Any]
+
+    @torch.no_grad()
+    def outputs(self, x: NDArray[Any] | ImageFiles) -> Tensor:
+        """Network outputs (N, n_outputs) on the CPU, in float32 whatever the training precision was."""
+        device = next(self.network.parameters()).device
+        chunks = []
+        for start in range(0, len(x), _CHUNK):
+            rows = np.arange(start, min(start + _CHUNK, len(x)))
+            raw = x.take(rows) if isinstance(x, ImageFiles) else x[rows]
+            chunks.append(self.network(self.scaling.network(self.scaling.store(raw).to(device))).float().cpu())
+        return torch.cat(chunks)
+
+
+class _History:
+    """Means of the metrics between recorded points, so that 200 points tell of every step."""
+
+    def __init__(self, steps: int, entries: list[dict[str, float]], pending: list[dict[str, float]]) -> None:
+        self.stride = max(1, -(-steps // _HISTORY))
+        self.steps, self.entries = steps, entries
+        self._pending: list[dict[str, float | Tensor]] = list(pending)
+
+    def add(self, step: Step) -> dict[str, float] | None:
+        """The entry this step completes, if it does."""
+        self._pending.append(dict(step.metrics))
+        if step.number % self.stride and step.number != self.steps:
+            return None
+        pending, self._pending = self.pending(), []
+        entry = {"step": float(step.number)}
+        entry |= {key: sum(m[key] for m in pending) / len(pending) for key in pending[0]}
+        self.entries.append(entry)
+        return entry
+
+    def pending(self) -> list[dict[str, float]]:
+        return [{key: float(value) for key, value in metrics.items()} for metrics in self._pending]
+
+
+def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> Run:
+    """Train one network; go on where an interrupted run in `options.folder` stopped.
+
+    Parameters
+    ----------
+    y : targets of the labeled rows as the task wants them (L,)
+    """
+    method, began = options.method, time.perf_counter()
+    if task.name not in method.tasks:
+        raise OptionError(
+            f"{recipes.method_name(method)} learns {' and '.join(method.tasks)}, not {task.name}. "
+            f"Methods that do: {', '.join(n for n, m in recipes.methods.NAMES.items() if task.name in m.tasks)}."
+        )
+    options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
+    # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
+    with torch.random.fork_rng(), reuse_memory():
+        torch.manual_seed(options.seed)
+        scaling = learn_scaling(partial)
+        net, device = _make_net(partial, scaling, task, options)
+        pool = _make_pool(partial, scaling, y, device)
+        history = _train(net, pool, scaling, partial, task, options, device)
+    network = net.teacher.to("cpu") if device.type == "mps" else net.teacher
+    facts = {
+        "seed": options.seed,
+        "steps": options.steps,
+        "network": describe(options.network),
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "device": str(device),
+        "precision": "float32" if net.autocast is None else str(net.autocast).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "seconds": time.perf_counter() - began,
+    }
+    return Run(network, scaling, history, facts)
+
+
+def _make_net(partial: Partial, scaling: Scaling, task: Task, options: Options) -> tuple[Net, torch.device]:
+    device = choose_device(options.device)
+    network = build(options.network, row_shape(partial), task.n_outputs).to(device)
+    if partial.kind == "image":
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    precision = choose_precision(options.precision, network, device)
+    return Net(network, task, average=options.average, autocast=precision), device
+
+
+def row_shape(partial: Partial) -> tuple[int, ...]:
+    """What a network sees of one row: (D,) or (C, H, W)."""
+    if partial.kind == "table":
+        return (partial.x.shape[1],)
+    _, height, width, channels = partial.x.shape
+    return (channels, height, width)
+
+
+def _make_pool(partial: Partial, scaling: Scaling, y: NDArray[Any], device: torch.device) -> Pool:
+    x = partial.x if isinstance(partial.x, ImageFiles) else scaling.store(partial.x).to(device)
+    return Pool(x, partial.labeled, torch.from_numpy(y).to(device))
+
+
+def _train(
+    net: Net, pool: Pool, scaling: Scaling, partial: Partial, task: Task, options: Options, device: torch.device
+) -> list[dict[str, float]]:
+    method, steps = options.method, int(options.steps or 1)
+    optimizer = sgd(net.student, options.lr, options.weight_decay)
+    state = _to(method.init(task.n_outputs, len(pool.x)), device)
+    saver = _Saver(options, partial, net, optimizer)
+    state, start, history = saver.resume(state, steps)
+    stream = batches(
+        pool,
+        scaling,
+        as_augmentation(options.augment, partial.kind),
+        method.augment,
+        batch_size=int(options.batch_size),
+        unlabeled_ratio=int(options.unlabeled_ratio),
+        seed=options.seed,
+        start=start,
+        stop=steps,
+        device=device,
+    )
+    loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
+    name = recipes.method_name(method)
+    with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:
+        for step in loop:
+            entry = history.add(step)
+            saver.write_metrics(entry)
+            if entry:
+                progress.update(step.number, entry["loss"])
+            saver.save_if_due(step, history, force=step.number == steps or interrupts.caught is not None)
+            if interrupts.caught is not None and step.number < steps:
+                interrupts.stop(saver.how_to_go_on(step.number, steps))
+    return history.entries
+
+
+def _to(state: State, device: torch.device) -> State:
+    return {key: _to(value, device) if isinstance(value, dict) else value.to(device) for key, value in state.items()}
+
+
+class _Saver:
+    """Checkpoints and the metrics file of a run folder; does nothing without one."""
+
+    def __init__(self, options: Options, partial: Partial, net: Net, optimizer: torch.optim.Optimizer) -> None:
+        self.folder = None if options.folder is None else Path(options.folder)
+        self.net, self.optimizer = net, optimizer
+        self.fingerprint = "" if self.folder is None else _fingerprint(partial, options)
+        self.saved = time.monotonic()
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder or ".") / "checkpoint" / "last.safetensors"
+
+    def resume(self, state: State, steps: int) -> tuple[State, int, _History]:
+        if self.folder is None or not self.path.exists():
+            return state, 0, _History(steps, [], [])
+        state, about = load_checkpoint(self.path, self.net, self.optimizer, state, self.fingerprint)
+        # lines written after the checkpoint will be written again
+        lines = "".join(json.dumps(entry) + "\n" for entry in about["history"])
+        (self.folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+        return state, about["step"], _History(steps, about["history"], about["pending"])
+
+    def write_metrics(self, entry: dict[str, float] | None) -> None:
+        if self.folder is None or entry is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def save_if_due(self, step: Step, history: _History, *, force: bool) -> None:
+        if self.folder is None or not (force or time.monotonic() - self.saved > _SAVE_EVERY):
+            return
+        about = {"fingerprint": self.fingerprint, "step": step.number}
+        about |= {"history": history.entries, "pending": history.pending()}
+        save_checkpoint(self.path, self.net, self.optimizer, step.state, about)
+        self.saved = time.monotonic()
+
+    def how_to_go_on(self, step: int, steps: int) -> str:
+        if self.folder is None:
+            return f"stopped at step {step} of {steps}; nothing was saved (give a folder to be able to go on)."
+        return f"stopped at step {step} of {steps}; saved in {self.folder}. The same call or command goes on from there."
+
+
+def _fingerprint(partial: Partial, options: Options) -> str:
+    """One hash of the data, the labels and every option that changes the result."""
+    digest = hashlib.sha256()
+    for name, value in sorted(vars(options).items()):
+        if name not in ("verbose", "folder", "device"):
+            digest.update(f"{name}={describe(value) if name == 'network' else value!r};".encode())
+    digest.update(partial.labeled.tobytes() + np.ascontiguousarray(partial.y).tobytes())
+    if isinstance(partial.x, ImageFiles):
+        digest.update("\n".join(map(str, partial.x.paths)).encode())
+    else:
+        digest.update(repr(partial.x.shape).encode() + np.ascontiguousarray(partial.x).tobytes())
+    return digest.hexdigest()
+

@@ -1,0 +1,114 @@
+"""Run folders: what was asked (config.toml), what happened (metrics, checkpoints), what came out (model, report)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from fewlabels import recipes
+from fewlabels.checkpoint import write_file
+from fewlabels.deep import DeepClassifier, DeepRegressor
+from fewlabels.errors import InputError, OptionError
+
+# Options of an estimator that `--set` reaches by name; dotted names go into augment or the method.
+_PLAIN = {
+    "network": str,
+    "steps": int,
+    "batch_size": int,
+    "unlabeled_ratio": int,
+    "lr": float,
+    "weight_decay": float,
+    "average": float,
+    "precision": str,
+    "device": str,
+}
+
+
+def make_estimator(method: str, task: str, kind: str, settings: list[str], **options: Any) -> Any:
+    """An estimator from the command line's words.
+
+    Parameters
+    ----------
+    settings : "name=value" each: an option of the estimator ("steps=2000"), of the augmentation
+        ("augment.n_ops=3") or of the method ("weight.tau=0.9", "lambda_u=2")
+
+    Raises
+    ------
+    OptionError : an unknown name (the nearest known is named) or a value that cannot be read
+    """
+    recipe, augment = recipes.as_method(method), None
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise OptionError(f"--set {setting!r}: expected name=value, for example --set steps=2000.")
+        if name in _PLAIN:
+            options[name] = recipes.parse(_PLAIN[name], text, name)
+        elif name == "augment":
+            options["augment"] = text
+        elif name.startswith("augment."):
+            augment = recipes.set_option(augment or _default_augment(kind), name.removeprefix("augment."), text)
+        else:
+            recipe = _set_in_method(recipe, name, text)
+    if augment is not None:
+        options["augment"] = augment
+    return (DeepRegressor if task == "numbers" else DeepClassifier)(recipe, **options)
+
+
+def _default_augment(kind: str) -> Any:
+    from fewlabels.run import as_augmentation
+
+    return as_augmentation("auto", kind)
+
+
+def _set_in_method(recipe: Any, name: str, text: str) -> Any:
+    try:
+        return recipes.set_option(recipe, name, text)
+    except OptionError as error:
+        if "has no option" not in str(error) or "." in name:
+            raise
+        known = [*_PLAIN, "augment", *(k for k in recipes.to_dict(recipe) if k != "recipe")]
+        raise OptionError(f"--set {name}: there is no such option.{recipes.nearest(name, known)}") from None
+
+
+class RunFolder:
+    """A folder that remembers what it was made for.
+
+    Raises
+    ------
+    InputError : it holds a run with other settings
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        self.path = path
+        text = tomlkit.dumps(_without_none(config))
+        file = path / "config.toml"
+        if file.exists():
+            if file.read_text(encoding="utf-8") != text:
+                raise InputError(
+                    f"{path} holds a run with other settings (see {file}). Repeat its command to go on with it, "
+                    "or choose another folder with --out."
+                )
+        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise InputError(f"{path} exists and is not a run folder. Choose another one with --out.")
+        else:
+            write_file(file, text.encode())
+
+    @property
+    def finished(self) -> dict[str, Any] | None:
+        """What the finished run said, or None while it is unfinished."""
+        file = self.path / "done.json"
+        done: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return done
+
+    def finish(self, **said: Any) -> None:
+        write_file(self.path / "done.json", json.dumps(said).encode())
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: options left open are left out."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return value

@@ -1,0 +1,63 @@
+"""Task: what a network's outputs mean. One loop and one method file serve classes and numbers alike."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from fewlabels.parts.math import cross_entropy
+
+
+class Task(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def n_outputs(self) -> int: ...
+
+    def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Loss of each labeled row (or pixel)."""
+        ...
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        """Outputs -> what is compared and reported: probabilities, or the number itself."""
+        ...
+
+    def distance(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """How far the student's outputs are from a target made by `predict`, for each row (or pixel)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Classes:
+    """One of K classes for each row (B, K), or for each pixel (B, K, H, W)."""
+
+    n_outputs: int
+    name: str = "classes"
+
+    def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(outputs, y)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(1)
+
+    def distance(self, outputs: Tensor, target: Tensor) -> Tensor:
+        # mean over classes, as in Oliver et al. 2018: weights in the literature assume it
+        return (outputs.softmax(1) - target).square().mean(1)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A number for each row: outputs (B, 1), targets (B,), standardized."""
+
+    n_outputs: int = 1
+    name: str = "numbers"
+
+    def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return (outputs.squeeze(1) - y).square()
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.squeeze(1)
+
+    def distance(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return (outputs.squeeze(1) - target).square()

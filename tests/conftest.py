@@ -1,0 +1,14 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_and_a_fixed_seed():
+    # Parallel test workers must not fight for cores.
+    torch.set_num_threads(1)
+    torch.manual_seed(0)

@@ -1,0 +1,233 @@
+"""y at the door: each mark of "unlabeled", each malformed y, and types that stay the user's own."""
+
+import datetime
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from sklearn.exceptions import DataConversionWarning
+
+import fewlabels as fl
+from fewlabels.errors import InputError, OptionError
+from fewlabels.partial_labels import partial
+
+nan = np.nan
+OBJECT = np.array(["a", None, "b", None], dtype=object)
+
+
+def table(y):
+    return np.arange(2.0 * len(y)).reshape(-1, 2)
+
+
+# Four rows each, of which rows 0 and 2 are labeled with two classes.
+MARKS = {
+    "ints": (np.array([0, -1, 1, -1]), [0, 1], int),
+    "int8": (np.array([0, -1, 1, -1], np.int8), [0, 1], int),
+    "list of ints": ([5, -1, 7, -1], [5, 7], int),
+    "floats -1": (np.array([0.0, -1, 1, -1]), [0, 1], float),
+    "floats NaN": (np.array([3.0, nan, 1, nan]), [1, 3], float),
+    "objects None": (OBJECT, ["a", "b"], str),
+    "list None": (["a", None, "b", None], ["a", "b"], str),
+    "list NaN": (["a", nan, "b", nan], ["a", "b"], str),
+    "list -1 among names": (["a", -1, "b", -1], ["a", "b"], str),
+    "strings ''": (np.array(["a", "", "b", ""]), ["a", "b"], str),
+    "object ''": (np.array(["a", "", "b", ""], object), ["a", "b"], str),
+    "StringDType ''": (np.array(["a", "", "b", ""], np.dtypes.StringDType()), ["a", "b"], str),
+    "object ints None": (np.array([2, None, 1, None], object), [1, 2], int),
+    "object ints -1": (np.array([2, -1, 1, -1], object), [1, 2], int),
+    "pd.NA": (np.array(["a", pd.NA, "b", pd.NA], object), ["a", "b"], str),
+    "pd.NaT": (np.array(["a", pd.NaT, "b", pd.NaT], object), ["a", "b"], str),
+    "bools None": ([True, None, False, None], [False, True], bool),
+    "pandas str": (pd.Series(["a", None, "b", None]), ["a", "b"], str),
+    "pandas float": (pd.Series([1, None, 0, None]), [0, 1], float),
+    "pandas Int64": (pd.Series([1, None, 0, None], dtype="Int64"), [0, 1], int),
+    "pandas boolean": (pd.Series([True, None, False, None], dtype="boolean"), [False, True], bool),
+    "pandas Categorical": (pd.Categorical(["b", None, "a", None], categories=list("abz")), ["a", "b"], str),
+    "pandas category": (pd.Series(["b", None, "a", None], dtype="category"), ["a", "b"], str),
+    "pandas ints": (pd.Series([4, -1, 2, -1], index=[9, 8, 7, 6]), [2, 4], int),
+    "polars str": (pl.Series(["a", None, "b", None]), ["a", "b"], str),
+    "polars int": (pl.Series([1, None, 0, None]), [0, 1], int),
+    "polars float": (pl.Series([1.0, nan, 0, None]), [0, 1], float),
+    "polars category": (pl.Series(["a", None, "b", None], dtype=pl.Categorical), ["a", "b"], str),
+    "pyarrow": (pa.chunked_array([["a", None], ["b", None]]), ["a", "b"], str),
+    "pyarrow array": (pa.array([1, None, 0, None]), [0, 1], float),
+}
+
+
+@pytest.mark.parametrize(("y", "classes", "kind"), MARKS.values(), ids=MARKS.keys())
+def test_every_mark_means_unlabeled_and_classes_keep_their_type(y, classes, kind):
+    part = partial(table(y), y)
+    assert part.labeled.tolist() == [0, 2]
+    assert part.unlabeled.tolist() == [1, 3]
+    assert part.classes.tolist() == classes
+    assert all(type(c) is kind for c in part.classes.tolist())
+    assert part.y.dtype == np.int64
+    assert part.classes[part.y].tolist() == [v for v in np.asarray(y, object)[[0, 2]]]
+    assert (part.n_rows, part.n_classes) == (4, 2)
+
+
+NAMED = {
+    "word": (["a", "unknown", "b", "unknown"], "unknown", ["a", "b"]),
+    "zero": (np.array([1, 0, 2, 0]), 0, [1, 2]),
+    "minus one": (np.array([3, -1, 2, -1]), -1, [2, 3]),
+    "zero, so that -1 is a class": (np.array([-1, 0, 1, 0]), 0, [-1, 1]),
+    "string -1": (np.array(["a", "-1", "b", "-1"]), "-1", ["a", "b"]),
+    "empty": (np.array(["a", "", "b", ""]), "", ["a", "b"]),
+    "None": (OBJECT, None, ["a", "b"]),
+    "NaN": (np.array([-1, nan, 1, nan]), nan, [-1, 1]),
+    "-1 among booleans": ([True, -1, False, -1], -1, [False, True]),
+}
+
+
+@pytest.mark.parametrize(("y", "mark", "classes"), NAMED.values(), ids=NAMED.keys())
+def test_a_named_mark_takes_the_place_of_the_usual_ones(y, mark, classes):
+    part = partial(table(y), y, unlabeled=mark)
+    assert part.labeled.tolist() == [0, 2]
+    assert part.classes.tolist() == classes
+
+
+def test_unlabeled_None_lets_minus_one_be_a_class():
+    part = partial(np.eye(4), [-1, 1, 1, -1], unlabeled=None)
+    assert (part.classes.tolist(), len(part.labeled)) == ([-1, 1], 4)
+
+
+def test_a_named_mark_that_never_occurs_is_pointed_out():
+    with pytest.warns(UserWarning, match="unlabeled='unkown' does not occur in y"):
+        partial(np.eye(3), ["a", "unknown", "b"], unlabeled="unkown")
+
+
+class Poison:
+    """A label that may not be looked at."""
+
+    def __eq__(self, other):
+        raise AssertionError("compared")
+
+    def __hash__(self):
+        raise AssertionError("hashed")
+
+    def __int__(self):
+        raise AssertionError("converted")
+
+
+MALFORMED = {
+    "None": (None, {}, InputError, r"requires y to be passed, but the target y is None"),
+    "wrong length": ([0, 1, -1], {}, InputError, r"inconsistent numbers of samples: X has 4, y has 3"),
+    "all -1": ([-1] * 4, {}, InputError, r"y has no labeled row: all 4 are -1\. Label"),
+    "all None": ([None] * 4, {}, InputError, r"no labeled row: all 4 are None"),
+    "all NaN": ([nan] * 4, {}, InputError, r"no labeled row: all 4 are NaN"),
+    "all ''": ([""] * 4, {}, InputError, r"no labeled row: all 4 are ''"),
+    "one class": ([1, 1, -1, -1], {}, InputError, r"only one class, 1, in its 2 labeled rows.*unlabeled=None"),
+    "one class of strings": (["a", "a", "", ""], {}, InputError, r"only one class, 'a'.*label rows of another"),
+    "a rare class": ([0, 0, 1, -1], {"min_per_class": 2}, InputError, r"class 1 has 1 labeled rows \(first: row 2\); "),
+    "-1 and ''": ([0, -1, "", -1], {}, InputError, r"2 ways: -1 \(2×, first: row 1\) and '' \(1×, first: row 2\)"),
+    "-1 and NaN": ([0.0, -1, nan, 1], {}, InputError, r"2 ways: NaN \(1×, .* and -1 \(1×.*name the mark with unlab"),
+    "None and ''": (["a", None, "", "b"], {}, InputError, r"2 ways: None \(1×.* and '' \(1×"),
+    "None and NaN": (["a", None, nan, "b"], {}, InputError, r"2 ways: None .* and NaN"),
+    "-1, None, ''": ([0, -1, None, ""], {}, InputError, r"in 3 ways"),
+    "a second mark": (["a", "?", None, "b"], {"unlabeled": "?"}, InputError, r"y has None in 1 rows \(first: row 2\)"),
+    "a second mark ''": (["a", "?", "", "b"], {"unlabeled": "?"}, InputError, r"y has '' in 1 rows \(first: row 2\)"),
+    "-2": ([0, 1, -1, -2], {}, InputError, r"y\[3\] = -2: of the negative numbers only -1 is known"),
+    "-2 float": ([0.0, 1, -1, -2], {}, InputError, r"y\[3\] = -2\.0: of the negative"),
+    "fractions": ([0, 1.5, -1, 1], {}, InputError, r"Unknown label type: continuous\. y\[1\] = 1\.5 .*task='numbers'"),
+    "inf": ([0, 1, -1, np.inf], {}, InputError, r"Unknown label type: continuous\. y\[3\] = inf"),
+    "'-1'": (["a", "b", "-1", "-1"], {}, InputError, r"y\[2\] is the string '-1'.*unlabeled='-1'"),
+    "'-1' objects": (np.array(["a", "-1", "b", "-1"], object), {}, InputError, r"y\[1\] is the string '-1'"),
+    "bool and -1": ([True, False, -1, -1], {}, InputError, r"True/False with -1.*unlabeled=-1"),
+    "bool and int": ([True, 2, None, None], {}, TypeError, r"mixes types: y\[0\] = True is bool and y\[1\] = 2 is num"),
+    "str and int": (["a", None, 2, None], {}, TypeError, r"y\[0\] = 'a' is str and y\[2\] = 2 is number"),
+    "one-hot": (np.eye(4), {}, InputError, r"y should be a 1d array.*\(4, 4\).*one-hot.*argmax"),
+    "soft labels": (np.full((4, 2), 0.5), {}, InputError, r"y should be a 1d array.*soft-label.*argmax"),
+    "2-D": (np.full((4, 2), 7), {}, InputError, r"shape \(4, 2\) instead\. Pass one label a row"),
+    "0-D": (3, {}, InputError, r"y should be a 1d array, got an array of shape \(\)"),
+    "ragged": ([[1], [1, 2], [1], [1]], {}, InputError, r"y is ragged"),
+    "masked": (np.ma.masked_equal([0, 1, 2, 3], 2), {}, InputError, r"masked cells.*y\.filled\(-1\)"),
+    "datetime": (np.array(["2020-01-01"] * 4, "M8[D]"), {}, TypeError, r"Unknown label type: y holds datetime64"),
+    "dates": ([datetime.date(2020, 1, 1)] * 4, {}, TypeError, r"Unknown label type: y\[0\] is date"),
+    "complex": (np.array([1j, 2, 3, 4]), {}, InputError, r"Complex data not supported: y"),
+    "bytes": (np.array([b"a", b"b"] * 2), {}, TypeError, r"Unknown label type: y holds \|S1"),
+    "unknown objects": ([0, 1, -1, Poison()], {}, TypeError, r"Unknown label type: y\[3\] is Poison"),
+    "text as numbers": (["1", "2", "3", "4"], {"task": "numbers"}, TypeError, r"y\[0\] = '1' is not a number"),
+    "'' as numbers": ([1.0, "", 2.0, 3.0], {"task": "numbers"}, TypeError, r"mixes types.*y\[1\] = '' is str"),
+    "inf as number": ([1.0, np.inf, 2, nan], {"task": "numbers"}, InputError, r"y\[1\] is inf \(inf\)\. Targets are"),
+    "no number": ([nan] * 4, {"task": "numbers"}, InputError, r"no labeled row: all 4 are NaN\. Label some rows"),
+    "unknown task": ([0, 1, 0, 1], {"task": "ranks"}, OptionError, r"task='ranks' is unknown; it is 'classes' or"),
+    "impossible mark": ([0, 1, 0, 1], {"unlabeled": True}, OptionError, r"unlabeled=True cannot be a mark"),
+}
+
+
+@pytest.mark.parametrize(("y", "options", "error", "message"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_y_is_refused(y, options, error, message):
+    with pytest.raises(error, match=message) as caught:
+        partial(np.eye(4), y, **options)
+    assert isinstance(caught.value, InputError | OptionError)
+
+
+@pytest.mark.parametrize("y", [[0.5, nan, -1, 7], pl.Series([0.5, None, -1, 7]), [0.5, None, -1, 7]])
+def test_numbers_know_only_missing_values_as_marks(y):
+    part = partial(np.eye(4), y, task="numbers")
+    assert part.labeled.tolist() == [0, 2, 3]
+    assert part.y.tolist() == [0.5, -1, 7]
+    assert part.y.dtype == np.float64
+    assert part.classes is None
+    assert part.n_classes == 0
+
+
+def test_numbers_may_have_a_named_mark():
+    assert partial(np.eye(3), [1, -999, 2], task="numbers", unlabeled=-999).labeled.tolist() == [0, 2]
+
+
+def test_fully_labeled_data_pass_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(partial(np.eye(3), ["a", "b", "a"]).unlabeled) == 0
+
+
+def test_a_column_is_ravelled_with_scikit_learns_warning():
+    with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+        part = partial(np.eye(3), np.array([[0], [1], [-1]]))
+    assert part.y.tolist() == [0, 1]
+
+
+def test_images_and_frames_say_so():
+    assert partial(np.zeros((3, 4, 5)), [0, 1, -1]).kind == "image"
+    part = partial(pd.DataFrame(np.eye(3), columns=["a", "b", "c"]), [0, 1, -1])
+    assert (part.kind, part.feature_names) == ("table", ("a", "b", "c"))
+
+
+LABELS = st.one_of(
+    st.lists(st.one_of(st.none(), st.integers(0, 5)), min_size=1, max_size=30),
+    st.lists(st.one_of(st.none(), st.booleans()), min_size=1, max_size=30),
+    st.lists(st.one_of(st.none(), st.text(min_size=1, max_size=3)), min_size=1, max_size=30),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(LABELS, st.randoms())
+def test_labels_come_back_as_given_in_any_order_of_rows(y, random):
+    known = [v for v in y if v is not None]
+    assume(len(set(known)) > 1 and "-1" not in known)
+    part = partial(table(y), y)
+    assert part.classes[part.y].tolist() == known
+    assert part.classes.tolist() == sorted(set(known))
+    order = list(range(len(y)))
+    random.shuffle(order)
+    moved = partial(table(y)[order], [y[i] for i in order])
+    assert moved.classes.tolist() == part.classes.tolist()
+    there = dict(zip(np.array(order)[moved.labeled].tolist(), moved.y.tolist(), strict=True))
+    assert there == dict(zip(part.labeled.tolist(), part.y.tolist(), strict=True))
+
+
+def test_partial_is_the_public_name():
+    assert fl.partial is partial
+
+
+def test_the_door_does_not_import_torch():
+    code = "import sys, fewlabels as fl; fl.partial([[0.], [1.]], [0, 1]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,137 @@
+"""Parts against slow NumPy, limits and identities."""
+
+import numpy as np
+import pytest
+import reference
+import torch
+
+from fewlabels import parts
+from fewlabels.errors import OptionError
+from fewlabels.parts.math import cross_entropy
+
+
+def shares(n=64, k=5, seed=0, sharp=4.0):
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(reference.softmax(rng.normal(size=(n, k)) * sharp))
+
+
+def test_cross_entropy_equals_reference_for_classes_and_shares():
+    rng = np.random.default_rng(1)
+    logits, classes = rng.normal(size=(32, 4)), rng.integers(0, 4, 32)
+    got = cross_entropy(torch.from_numpy(logits), torch.from_numpy(classes))
+    np.testing.assert_allclose(got, reference.cross_entropy(logits, classes), rtol=1e-12)
+    t = reference.softmax(rng.normal(size=(32, 4)))
+    got = cross_entropy(torch.from_numpy(logits), torch.from_numpy(t))
+    np.testing.assert_allclose(got, reference.cross_entropy(logits, t), rtol=1e-12)
+
+
+def test_masks_go_through_the_same_cross_entropy_and_unmarked_pixels_cost_nothing():
+    logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    y = torch.randint(0, 3, (2, 4, 4), generator=torch.Generator().manual_seed(1))
+    y[0, 0, 0] = -1
+    loss = cross_entropy(logits, y)
+    assert loss.shape == (2, 4, 4)
+    assert loss[0, 0, 0] == 0
+    assert (loss.flatten()[1:] > 0).all()
+
+
+def test_sharpen_lies_between_soft_and_hard():
+    q = shares()
+    torch.testing.assert_close(parts.Sharpen(1.0)(q), parts.Soft()(q))
+    hard = torch.nn.functional.one_hot(parts.Hard()(q), q.shape[1]).double()
+    torch.testing.assert_close(parts.Sharpen(0.001)(q), hard, atol=1e-6, rtol=0)
+    by_hand = q.numpy() ** 2 / (q.numpy() ** 2).sum(1, keepdims=True)
+    np.testing.assert_allclose(parts.Sharpen(0.5)(q), by_hand, rtol=1e-9)
+
+
+def test_fixed_counts_exactly_the_confident_rows():
+    q = torch.tensor([[0.95, 0.05], [0.94, 0.06], [0.2, 0.8]])
+    w, _ = parts.Fixed(0.95)(q, torch.arange(3), {})
+    assert w.tolist() == [1.0, 0.0, 0.0]
+    w, _ = parts.Always()(q, torch.arange(3), {})
+    assert w.tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("warmup", [True, False])
+def test_per_class_equals_a_recount_of_the_whole_pool(warmup):
+    n_rows, k = 40, 4
+    weight = parts.PerClass(0.8, warmup=warmup)
+    state = weight.init(k, n_rows)
+    slow = reference.FlexMatchThresholds(n_rows, k, 0.8, warmup)
+    rng = np.random.default_rng(3)
+    for batch in range(30):
+        # more rows than the pool holds, so that rows repeat within a batch
+        rows = rng.integers(0, n_rows, 50)
+        q = shares(50, k, seed=batch, sharp=3.0)
+        np.testing.assert_allclose(weight.thresholds(state["counts"]), slow.thresholds(), rtol=1e-6)
+        w, state = weight(q, torch.from_numpy(rows), state)
+        assert w.tolist() == slow.weights(q.numpy(), rows)
+        counted = [sum(g == c for g in slow.guess) for c in range(k)]
+        assert state["counts"].tolist() == [*counted, sum(g is None for g in slow.guess)]
+    assert min(counted) > 0, "the trial must have visited every class"
+
+
+def test_per_class_is_fixed_once_every_class_is_learnt_equally():
+    weight = parts.PerClass(0.95)
+    state = {"last": torch.arange(40, dtype=torch.int16) % 4, "counts": torch.tensor([10, 10, 10, 10, 0])}
+    q = shares(40, 4, sharp=6.0)
+    w, _ = weight(q, torch.arange(40), state)
+    expected, _ = parts.Fixed(0.95)(q, torch.arange(40), {})
+    assert torch.equal(w, expected)
+    assert 0 < expected.sum() < 40
+
+
+def test_per_class_costs_two_bytes_a_row():
+    state = parts.PerClass().init(10, 1000)
+    assert sum(t.element_size() * t.numel() for t in state.values()) <= 2 * 1000 + 8 * 11
+
+
+def test_to_prior_equals_reference_and_moves_the_mean_to_the_prior():
+    prior = (0.5, 0.3, 0.1, 0.05, 0.05)
+    align = parts.ToPrior(prior, momentum=0.9)
+    state = align.init(5)
+    batches = [shares(64, 5, seed=s) for s in range(20)]
+    for q in batches:
+        out, state = align(q.float(), state)
+    np.testing.assert_allclose(out, reference.aligned([b.numpy() for b in batches], prior, 0.9), rtol=1e-4)
+    far = np.abs(batches[-1].mean(0).numpy() - prior).sum()
+    assert np.abs(out.mean(0).numpy() - prior).sum() < 0.6 * far
+    same, _ = parts.Unaligned()(q, {})
+    assert torch.equal(same, q)
+
+
+def test_ramps_start_low_and_end_full():
+    for ramp in (parts.Linear(0.4), parts.Gaussian(0.4)):
+        values = [ramp(p) for p in np.linspace(0, 1, 51)]
+        assert values == sorted(values)
+        assert values[0] < 0.01
+        assert values[20] == values[-1] == 1
+    assert parts.Linear(0.5)(0.25) == 0.5
+    assert parts.Gaussian(1.0)(0.5) == pytest.approx(np.exp(-1.25))
+    assert parts.Constant()(0.0) == 1
+
+
+def test_permuting_rows_permutes_weights_and_weights_stay_between_0_and_1():
+    q, order = shares(32, 5), torch.randperm(32, generator=torch.Generator().manual_seed(0))
+    for weight in (parts.Always(), parts.Fixed(0.7), parts.PerClass(0.7)):
+        w, _ = weight(q, torch.arange(32), weight.init(5, 32))
+        permuted, _ = weight(q[order], torch.arange(32)[order], weight.init(5, 32))
+        assert torch.equal(w[order], permuted)
+        assert ((w >= 0) & (w <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: parts.Fixed(1.2),
+        lambda: parts.PerClass(-0.1),
+        lambda: parts.Sharpen(0.0),
+        lambda: parts.ToPrior((0.5, 0.6)),
+        lambda: parts.ToPrior(momentum=1.0),
+        lambda: parts.Linear(0.0),
+        lambda: parts.ToPrior((0.5, 0.5)).init(3),
+    ],
+)
+def test_senseless_options_are_refused(make):
+    with pytest.raises(OptionError):
+        make()
