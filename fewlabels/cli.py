@@ -142,8 +142,9 @@ def predict(
     model = load(run / "model")
     encoder = run / "encoder.json"
     known = TableEncoder.from_dict(json.loads(encoder.read_text(encoding="utf-8"))) if encoder.exists() else None
-    height_width = model.form_.shape[:2] if model.form_.kind == "image" else None
-    source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=height_width, predict=True)
+    shape = model.form_.shape
+    size = (shape[0], shape[1]) if model.form_.kind == "image" else None
+    source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=size)
     text = io.StringIO()
     writer = csv.writer(text)
     header, columns = ["row", "prediction"], [source.ids, model.predict(source.X)]

@@ -25,7 +25,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 
 def mcnemar_midp(wins: int, losses: int) -> float:
-    """Two-sided mid-p of McNemar's test (Fagerland, Lydersen, Laake, BMC Med Res Methodol 2013, eq. 5)."""
+    """Two-sided mid-p of McNemar's test (Fagerland, Lydersen, Laake, BMC Med Res Methodol 13:91, 2013)."""
     discordant, fewer = wins + losses, min(wins, losses)
     return float(min(1.0, 2 * binom.cdf(fewer, discordant, 0.5) - binom.pmf(fewer, discordant, 0.5)))
 
@@ -57,7 +57,7 @@ def newcombe_paired(
 def paired_bootstrap(
     differences: ArrayLike, n: int = 2000, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:
-    """BCa interval of the mean of paired differences (Efron, JASA 1987, eq. 6.8), from `n` resamples.
+    """BCa interval of the mean of paired differences (Efron, JASA 82:171, 1987), from `n` resamples.
 
     For a mean the jackknife acceleration is a skewness, so it costs one pass instead of one refit a row.
     Limits: too narrow below some 50 rows (90-93 % where 95 % is asked), and it has no width when all the

@@ -254,8 +254,11 @@ def test_every_option_has_an_effect(change: dict[str, object]) -> None:
         ({"n_ops": -1}, "n_ops=-1"),
         ({"n_ops": 1.5}, "n_ops=1.5"),
         ({"cutout": 1.1}, "cutout=1.1"),
+        ({"n_ops": "two"}, "n_ops='two'"),
+        ({"flip": "no"}, "flip='no' should be True or False"),
         ({"fill": 256}, "fill=256"),
-        ({"operations": ()}, "operations="),
+        ({"fill": 127.5}, "fill=127.5"),
+        ({"operations": ()}, "operations should hold"),
         ({"operations": ("Rotat",)}, "Did you mean Rotate"),
     ],
 )
@@ -269,6 +272,16 @@ def test_a_batch_of_the_wrong_shape_is_refused() -> None:
         Images().weak(images(4, 1), draws(3))
     with pytest.raises(InputError, match="Images need"):
         Images().weak(images(4, 1)[:, 0], draws(4))
+
+
+def test_images_may_be_on_another_device() -> None:
+    """The meta device has no data but refuses, as CUDA and MPS do, most mixtures with CPU tensors."""
+    x = images(200, 3)
+    for f in (Images(flip=True).weak, Images(flip=True).strong):
+        y = f(x.to("meta"), draws(200))
+        assert y.device.type == "meta"
+        assert y.shape == x.shape
+        assert y.dtype == x.dtype
 
 
 def test_own_functions() -> None:

@@ -89,6 +89,11 @@ def test_small_batches(shape: tuple[int, int]) -> None:
         assert f(x, draws(shape[0])).shape == shape
 
 
+def test_rows_may_be_on_another_device(x: Tensor) -> None:
+    for f in (Tables().weak, Tables().strong):
+        assert f(x.to("meta"), draws()).device.type == "meta"
+
+
 def test_dtype_is_kept(x: Tensor) -> None:
     for f in (Tables().weak, Tables().strong):
         assert f(x.double(), draws()).dtype == torch.float64

@@ -127,7 +127,7 @@ MALFORMED = {
     "one class of strings": (["a", "a", "", ""], {}, InputError, r"only one class, 'a'.*label rows of another"),
     "a rare class": ([0, 0, 1, -1], {"min_per_class": 2}, InputError, r"class 1 has 1 labeled rows \(first: row 2\); "),
     "-1 and ''": ([0, -1, "", -1], {}, InputError, r"2 ways: -1 \(2×, first: row 1\) and '' \(1×, first: row 2\)"),
-    "-1 and NaN": ([0.0, -1, nan, 1], {}, InputError, r"2 ways: NaN \(1×, .* and -1 \(1×.*name the mark with unlab"),
+    "-1 and NaN": ([0.0, -1, nan, 1], {}, InputError, r"2 ways: -1 \(1×, .* and NaN \(1×.*name the mark with unlab"),
     "None and ''": (["a", None, "", "b"], {}, InputError, r"2 ways: None \(1×.* and '' \(1×"),
     "None and NaN": (["a", None, nan, "b"], {}, InputError, r"2 ways: None .* and NaN"),
     "-1, None, ''": ([0, -1, None, ""], {}, InputError, r"in 3 ways"),
@@ -201,14 +201,15 @@ def test_images_and_frames_say_so():
     assert (part.kind, part.feature_names) == ("table", ("a", "b", "c"))
 
 
+ALPHABET = st.characters(exclude_characters="\0", exclude_categories=["Cs"])  # NumPy cuts strings at NUL
 LABELS = st.one_of(
     st.lists(st.one_of(st.none(), st.integers(0, 5)), min_size=1, max_size=30),
     st.lists(st.one_of(st.none(), st.booleans()), min_size=1, max_size=30),
-    st.lists(st.one_of(st.none(), st.text(min_size=1, max_size=3)), min_size=1, max_size=30),
+    st.lists(st.one_of(st.none(), st.text(ALPHABET, min_size=1, max_size=3)), min_size=1, max_size=30),
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LABELS, st.randoms())
 def test_labels_come_back_as_given_in_any_order_of_rows(y, random):
     known = [v for v in y if v is not None]

@@ -59,29 +59,28 @@ def rotate(degrees: Tensor, height: int, width: int) -> Tensor:
 
 def shear_x(rate: Tensor, height: int, width: int) -> Tensor:
     """Columns move by ``rate`` times the row, counted from the top: (n,) -> (n, 6)."""
-    return _map(rate, b=rate)
+    return _identity_but(1, rate)
 
 
 def shear_y(rate: Tensor, height: int, width: int) -> Tensor:
     """Rows move by ``rate`` times the column, counted from the left: (n,) -> (n, 6)."""
-    return _map(rate, d=rate)
+    return _identity_but(3, rate)
 
 
 def translate_x(share: Tensor, height: int, width: int) -> Tensor:
     """Move left by ``share`` of the width: (n,) -> (n, 6)."""
-    return _map(share, c=share * width)
+    return _identity_but(2, share * width)
 
 
 def translate_y(share: Tensor, height: int, width: int) -> Tensor:
     """Move up by ``share`` of the height: (n,) -> (n, 6)."""
-    return _map(share, f=share * height)
+    return _identity_but(5, share * height)
 
 
-def _map(like: Tensor, **entries: Tensor) -> Tensor:
-    """The identity with some entries replaced."""
-    one, zero = torch.ones_like(like), torch.zeros_like(like)
-    identity = {"a": one, "b": zero, "c": zero, "d": zero, "e": one, "f": zero}
-    return torch.stack(list((identity | entries).values()), dim=1)
+def _identity_but(position: int, entry: Tensor) -> Tensor:
+    matrix = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=entry.dtype).repeat(len(entry), 1)
+    matrix[:, position] = entry
+    return matrix
 
 
 MATRICES: dict[str, Callable[[Tensor, int, int], Tensor]] = {

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import inf
+from numbers import Integral, Real
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,11 +54,13 @@ class Images:
     operations: tuple[str, ...] = OPERATIONS
 
     def __post_init__(self) -> None:
-        _check("shift", self.shift, 0 <= self.shift <= 0.5, "a share of the side between 0 and 0.5")
-        _check("n_ops", self.n_ops, self.n_ops >= 0 and self.n_ops == int(self.n_ops), "0, 1, 2, ...")
-        _check("cutout", self.cutout, 0 <= self.cutout <= 1, "a share of the side between 0 and 1")
-        _check("fill", self.fill, 0 <= self.fill <= 255 and self.fill == int(self.fill), "an int from 0 to 255")
-        _check("operations", self.operations, len(self.operations) > 0, "at least one name (or set n_ops=0)")
+        _check(self, "shift", Real, 0, 0.5, "a share of the side between 0 and 0.5")
+        _check(self, "flip", (bool, np.bool_), 0, 1, "True or False")
+        _check(self, "n_ops", Integral, 0, inf, "0, 1, 2, ...")
+        _check(self, "cutout", Real, 0, 1, "a share of the side between 0 and 1")
+        _check(self, "fill", Integral, 0, 255, "a grey level from 0 to 255")
+        if not self.operations:
+            raise OptionError("Images: operations should hold at least one name; for none, set n_ops=0.")
         for name in self.operations:
             if name not in RANGES:
                 near = get_close_matches(name, OPERATIONS, 1) or [", ".join(OPERATIONS)]
@@ -140,6 +145,7 @@ def _span(centre: Tensor, length: Tensor, side: int) -> Tensor:
     return ((after >= 0) & (after < length)).to(torch.uint8) * 255
 
 
-def _check(option: str, value: object, good: bool, expected: str) -> None:
-    if not good:
+def _check(images: Images, option: str, kind: type | tuple[type, ...], low: float, high: float, expected: str) -> None:
+    value = getattr(images, option)
+    if not isinstance(value, kind) or not low <= value <= high:
         raise OptionError(f"Images: {option}={value!r} should be {expected}.")

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fewlabels.errors import InputError
+from fewlabels.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -52,6 +52,8 @@ def load(
     UnsafeFileError : the file is damaged, could run code or would exhaust memory
     OptionError : `task`, `on_bad_file` or `size` makes no sense
     """
+    if task not in (None, "classes", "numbers"):
+        raise OptionError(f"task={task!r} is unknown; it is 'classes', 'numbers' or None.")
     place = Path(path)
     try:
         return _read(place, label, task, on_bad_file, size, encoder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewlabels.errors import InputError, OptionError
+from fewlabels.errors import InputError
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -38,10 +38,7 @@ def typed_labels(cells: Sequence[Any] | NDArray[Any], task: str | None, where: s
     Raises
     ------
     InputError : a word for "missing" stands as a label, or a label is not a number though task="numbers"
-    OptionError : an unknown task
     """
-    if task not in (None, "classes", "numbers"):
-        raise OptionError(f"task={task!r} is unknown; it is 'classes' or 'numbers'.")
     if isinstance(cells, np.ndarray):
         cells = [None if c != c else c for c in cells.tolist()]
     values = [_parsed(c.strip()) if isinstance(c, str) else c for c in cells]

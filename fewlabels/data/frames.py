@@ -108,5 +108,5 @@ def is_missing(value: Any) -> bool:
 
 def shown(value: Any) -> str:
     """A value's repr, cut to 40 characters, for a message."""
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 40 else text[:37] + "..."

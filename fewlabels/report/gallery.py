@@ -69,8 +69,8 @@ def _table_rows(comparison: Comparison, rows: NDArray[np.int64]) -> tuple[tuple[
         names = [*frame.columns[:MOST_COLUMNS]]
         values: Any = frame[rows.tolist(), names].rows()
     else:
-        picked: Any = X[rows] if sparse.issparse(X) else np.asarray(X)[rows]
-        values = picked[:, :MOST_COLUMNS].toarray() if sparse.issparse(X) else picked
+        is_sparse = bool(sparse.issparse(X))
+        values = X[rows][:, :MOST_COLUMNS].toarray() if is_sparse else np.asarray(X)[rows]
         values = values.reshape(len(rows), -1)[:, :MOST_COLUMNS].tolist()
         default = [f"column {i}" for i in range(MOST_COLUMNS)]
         names = [*comparison.data.get("feature_names", default)][: len(values[0])]

@@ -88,7 +88,7 @@ def draw(plot: object, figure: Figure) -> None:
 
 @draw.register
 def _(plot: Dots, figure: Figure) -> None:
-    figure.set_size_inches(5.4, 0.62 + 0.42 * len(plot.dots))
+    figure.set_size_inches(4.7, 0.62 + 0.42 * len(plot.dots))
     axes = figure.add_subplot()
     for y, dot in enumerate(reversed(plot.dots)):
         low, value, high = (plot.scale * v for v in (dot.low, dot.value, dot.high))

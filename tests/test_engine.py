@@ -1,0 +1,371 @@
+"""The loop, the batches, the moving average, checkpoints: what every method stands on."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+import reference
+import torch
+from torch import nn
+
+from fewlabels import methods
+from fewlabels.augment import Images, NoAugmentation, Tables
+from fewlabels.batches import Pool, batches, draw
+from fewlabels.errors import DivergenceError, InputError, OptionError
+from fewlabels.method import Net
+from fewlabels.networks import build
+from fewlabels.partial_labels import partial
+from fewlabels.run import Options, fit_run
+from fewlabels.scaling import Scaling, learn_scaling
+from fewlabels.tasks import Classes
+from fewlabels.train import learning_rate, sgd, train
+
+ALL = sorted(methods.NAMES)
+
+
+def table(n=80, n_labels=12, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, n)
+    x = rng.normal(size=(n, 5)) + 2 * np.eye(5)[truth]
+    y = np.full(n, -1)
+    y[:n_labels] = np.resize([0, 1, 2], n_labels)
+    return x, y, truth
+
+
+def pictures(n=40, side=8):
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (n, side, side), dtype=np.uint8), np.where(np.arange(n) < 8, np.arange(n) % 2, -1)
+
+
+def options(method="fixmatch", **changes):
+    base = Options(method=methods.NAMES[method](), steps=12, batch_size=8, unlabeled_ratio=2, verbose=False)
+    return dataclasses.replace(base, **changes)
+
+
+def run(method="fixmatch", data=None, **changes):
+    x, y = (data or table())[:2]
+    p = partial(x, y)
+    return fit_run(p, Classes(len(p.classes)), p.y, options(method, **changes))
+
+
+def same(a, b):
+    one, other = a.network.state_dict(), b.network.state_dict()
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+# --- order of rows, randomness -----------------------------------------------------------------------------
+
+
+def test_every_row_is_drawn_once_before_any_row_again():
+    n, count = 10, 4
+    seen = [draw(0, 0, step, n, count) for step in range(25)]
+    index, passes = (np.concatenate([getattr(d, f) for d in seen]) for f in ("index", "passes"))
+    for epoch in range(10):
+        assert sorted(index[passes == epoch]) == list(range(n))
+    assert not np.array_equal(index[:n], index[n : 2 * n])
+
+
+def test_draws_depend_on_the_step_alone_not_on_what_came_before():
+    late = draw(3, 1, 40, 17, 5)
+    [draw(3, 1, step, 17, 5) for step in range(40)]
+    again = draw(3, 1, 40, 17, 5)
+    assert np.array_equal(late.index, again.index)
+    assert not np.array_equal(late.index, draw(4, 1, 40, 17, 5).index)
+
+
+def stream(x, labeled, augment, copies=("weak", "strong"), start=0, stop=6):
+    scaling = Scaling("image", np.zeros(1, np.float32), np.ones(1, np.float32))
+    pool = Pool(torch.from_numpy(x)[:, None], np.array(labeled), torch.arange(len(labeled)))
+    return list(
+        batches(
+            pool, scaling, augment, copies, batch_size=4, unlabeled_ratio=3, seed=0, start=start, stop=stop,
+            device=torch.device("cpu"),
+        )  # fmt: skip
+    )
+
+
+def test_two_draws_of_one_row_differ_and_resuming_repeats_them():
+    x = np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8)
+    # 2 labeled rows in batches of 4: each row stands twice in every batch
+    got = stream(x, [0, 1], Images())
+    first, second = (got[0].x[got[0].y == 0][i] for i in (0, 1))
+    assert not torch.equal(first, second)
+    weak, strong = got[0].u
+    assert not torch.equal(weak, strong)
+    by_row = {}
+    for batch in got:
+        for row, image in zip(batch.rows.tolist(), batch.u[1], strict=True):
+            by_row.setdefault(row, []).append(image)
+    assert all(not torch.equal(images[0], images[1]) for images in by_row.values())
+    for before, after in zip(got[3:], stream(x, [0, 1], Images(), start=3), strict=True):
+        for a, b in zip(before.u + (before.x,), after.u + (after.x,), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_batches_hold_the_rows_they_say_and_labeled_rows_are_in_the_pool():
+    x = np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    got = stream(x, [2, 5], NoAugmentation())
+    seen = set()
+    for batch in got:
+        assert batch.x[:, 0, 0, 0].tolist() == [[2, 5][i] for i in batch.y.tolist()]
+        for copy in batch.u:
+            assert copy[:, 0, 0, 0].tolist() == batch.rows.tolist()
+        seen |= set(batch.rows.tolist())
+    assert seen == set(range(6))
+
+
+def test_supervised_draws_no_unlabeled_row():
+    x = np.zeros((6, 8, 8), np.uint8)
+    (batch,) = stream(x, [0, 1], Images(), copies=(), stop=1)
+    assert batch.u == ()
+    assert len(batch.rows) == 0
+
+
+# --- the moving average, BatchNorm, the loop -----------------------------------------------------------------
+
+
+def test_teacher_is_the_warm_started_moving_average():
+    net = Net(nn.Linear(1, 1, bias=False), Classes(2), average=0.9)
+    values = [net.student.weight.item()]
+    for step in range(40):
+        with torch.no_grad():
+            net.student.weight.add_(0.1)
+        values.append(net.student.weight.item())
+        net.follow(step)
+    assert net.teacher.weight.item() == pytest.approx(reference.moving_average(values, 0.9), rel=1e-5)
+
+
+def test_guess_leaves_running_statistics_as_they_are_and_uses_those_of_the_batch():
+    net = Net(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), Classes(4))
+    net.warm_start(0)
+    before = net.student[1].running_mean.clone()
+    out = net.guess(torch.randn(32, 3) + 5)
+    assert torch.equal(net.student[1].running_mean, before)
+    assert out.mean(0).abs().max() < 1e-5
+    net(torch.randn(32, 3) + 5)
+    assert not torch.equal(net.student[1].running_mean, before)
+
+
+def test_teach_is_in_evaluation_mode_without_gradient():
+    net = Net(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)), Classes(4))
+    x = torch.randn(8, 3)
+    assert torch.equal(net.teach(x), net.teach(x))
+    assert not net.teach(x).requires_grad
+
+
+def test_batch_norm_momentum_starts_high_and_ends_at_the_networks_own():
+    net = Net(build("wide_resnet-10-1", (1, 8, 8), 2), Classes(2))
+    norm = net.student.norm
+    net.warm_start(0)
+    assert norm.momentum == 0.9
+    net.warm_start(10**6)
+    assert norm.momentum == 0.001
+
+
+def test_learning_rate_is_the_papers_cosine():
+    assert learning_rate(0.03, 0.0) == 0.03
+    assert learning_rate(0.03, 1.0) == pytest.approx(0.03 * np.cos(7 * np.pi / 16))
+    assert learning_rate(1.0, 1.0) == pytest.approx(0.195, abs=1e-3)
+
+
+def test_weight_decay_reaches_weights_alone():
+    network = build("convnet-4", (1, 8, 8), 2)
+    decayed, free = sgd(network, 0.1, 0.01).param_groups
+    assert all(p.ndim > 1 for p in decayed["params"])
+    assert all(p.ndim == 1 for p in free["params"])
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.01, 0.0)
+    assert len(decayed["params"]) + len(free["params"]) == len(list(network.parameters()))
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_step():
+    class Poisoned:
+        def loss(self, net, batch, state):
+            factor = float("nan") if net.progress >= 0.5 else 1.0
+            return net.student.weight.sum() * factor, {}, state
+
+    net = Net(nn.Linear(2, 2), Classes(2))
+    loop = train(net, Poisoned(), {}, [None] * 4, sgd(net.student, 0.1, 0.0), lr=0.1, steps=4, seed=0)
+    next(loop), next(loop)
+    before = net.student.weight.clone()
+    with pytest.raises(DivergenceError, match=r"step 3 of 4.*not taken"):
+        next(loop)
+    assert torch.equal(net.student.weight, before)
+
+
+# --- whole runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_training_moves_the_weights_and_repeats_bit_for_bit(method):
+    one, again, other = run(method), run(method), run(method, seed=1)
+    assert same(one, again)
+    assert one.history == again.history
+    assert not same(one, other)
+    untrained = run(method, steps=1, lr=0.0)
+    assert not same(one, untrained)
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("data", [table, pictures])
+def test_resume_equals_uninterrupted_bit_for_bit(method, data, tmp_path, monkeypatch):
+    whole = run(method, data(), folder=tmp_path / "whole")
+    import fewlabels.run as module
+
+    def killed_after(n):
+        real = module.train
+
+        def loop(*args, **kwargs):
+            for i, step in enumerate(real(*args, **kwargs), 1):
+                yield step
+                if i == n:
+                    raise RuntimeError("killed")
+
+        return loop
+
+    monkeypatch.setattr(module, "_SAVE_EVERY", -1.0)
+    for kill in (3, 4):  # twice, the second time after a resume
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "train", killed_after(kill))
+            with pytest.raises(RuntimeError, match="killed"):
+                run(method, data(), folder=tmp_path / "killed")
+    resumed = run(method, data(), folder=tmp_path / "killed")
+    assert same(whole, resumed)
+    assert whole.history == resumed.history
+    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
+    assert lines[0] == lines[1]
+    assert [json.loads(line)["step"] for line in lines[0].splitlines()] == list(range(1, 13))
+
+
+def test_a_checkpoint_of_other_data_or_settings_is_refused(tmp_path):
+    run(folder=tmp_path)
+    for change in ({"lr": 0.01}, {"seed": 5}, {"steps": 13}, {"augment": Tables(noise=0.5)}):
+        with pytest.raises(InputError, match="other data or settings"):
+            run(folder=tmp_path, **change)
+    with pytest.raises(InputError, match="other data or settings"):
+        run(folder=tmp_path, data=table(seed=1))
+    file = tmp_path / "checkpoint" / "last.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not a whole checkpoint"):
+        run(folder=tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_and_says_how_to_go_on(number, tmp_path, monkeypatch):
+    import fewlabels.run as module
+
+    real = module.train
+
+    def loop(*args, **kwargs):
+        for step in real(*args, **kwargs):
+            if step.number == 5:
+                os.kill(os.getpid(), number)
+            yield step
+
+    before = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "train", loop)
+        if number == signal.SIGINT:
+            with pytest.raises(KeyboardInterrupt, match=r"step 5 of 12; saved in .* goes on"):
+                run(folder=tmp_path)
+        else:
+            with pytest.raises(SystemExit) as stopped:
+                run(folder=tmp_path)
+            assert stopped.value.code == 143
+    assert signal.getsignal(number) is before
+    assert same(run(folder=tmp_path), run())
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_poison_hidden_labels_change_nothing(method):
+    """Labels of unlabeled rows cannot be read: there is nothing to read them from."""
+    x, y, truth = table()
+    p = partial(x, y)
+    assert len(p.y) == (y != -1).sum()
+    objects = np.array([str(v) if v >= 0 else None for v in y], dtype=object)
+    text = partial(x, objects)
+    assert same(run(method), fit_run(text, Classes(3), text.y, options(method)))
+
+
+def test_the_global_random_state_is_left_alone():
+    torch.manual_seed(7)
+    np.random.seed(7)
+    state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    run()
+    assert torch.equal(state[0], torch.get_rng_state())
+    assert np.array_equal(state[1], np.random.get_state()[1])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lr": 0.3}, {"weight_decay": 0.3}, {"average": 0.0}, {"batch_size": 5}, {"unlabeled_ratio": 3},
+        {"steps": 13}, {"network": "mlp-8-1"}, {"augment": "none"}, {"augment": Tables(noise=1.0)}, {"seed": 3},
+    ],
+)  # fmt: skip
+def test_every_option_of_a_run_matters(change):
+    x = table()[0]
+    # Mean Teacher: its unlabeled rows count from the first step, however unsure the network is
+    assert not torch.equal(run("mean_teacher").outputs(x), run("mean_teacher", **change).outputs(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"steps": 0}, "steps=0; expected a whole number"),
+        ({"steps": 2.5}, "steps=2.5"),
+        ({"batch_size": True}, "batch_size=True"),
+        ({"unlabeled_ratio": 0}, "unlabeled_ratio=0"),
+        ({"lr": -1.0}, "lr=-1.0; expected a number from 0"),
+        ({"average": 1.0}, "average=1.0"),
+        ({"device": "cuda:9"}, "device='cuda:9' is not on this machine"),
+        ({"precision": "int8"}, "precision='int8'"),
+        ({"network": "convnt"}, "Did you mean 'convnet'"),
+        ({"network": "convnet"}, "needs images"),
+        ({"augment": "imagse"}, "augment='imagse'"),
+    ],
+)
+def test_senseless_options_are_refused(change, words):
+    with pytest.raises(OptionError, match=words):
+        run(**change)
+
+
+def test_classes_methods_refuse_numbers():
+    from fewlabels.tasks import Numbers
+
+    p = partial(table()[0], np.where(np.arange(80) < 9, 0.5, np.nan), task="numbers")
+    with pytest.raises(OptionError, match="fixmatch learns classes, not numbers.*mean_teacher"):
+        fit_run(p, Numbers(), p.y, options())
+
+
+# --- scaling -----------------------------------------------------------------------------------------------------
+
+
+def test_tables_are_standardized_by_all_rows_and_constant_columns_stay_finite():
+    x, y, _ = table()
+    x = np.column_stack([x, np.full(len(x), 3.0)])
+    scaling = learn_scaling(partial(x, y))
+    kept = scaling.store(x).numpy()
+    np.testing.assert_allclose(kept[:, :5].mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(kept[:, :5].std(0), 1, rtol=1e-5)
+    assert (kept[:, 5] == 0).all()
+
+
+def test_float_images_become_the_same_levels_as_their_bytes():
+    x, y = pictures()
+    bytes_, floats = partial(x, y), partial(x.astype(np.float32) / 255, y)
+    one, other = learn_scaling(bytes_), learn_scaling(floats)
+    assert torch.equal(one.store(bytes_.x), other.store(floats.x))
+    np.testing.assert_allclose(one.mean, other.mean, rtol=1e-4)
+    seen = one.network(one.store(bytes_.x))
+    assert seen.mean().abs() < 1e-5
+    assert abs(seen.std() - 1) < 1e-2
+
+
+def test_a_history_has_at_most_200_points_and_means_between_them():
+    history = run(steps=450).history
+    assert len(history) <= 200
+    assert history[-1]["step"] == 450
+    assert {"loss", "loss_x", "loss_u", "mask_used"} <= set(history[0])

@@ -1,0 +1,222 @@
+"""The verdict's statistics against brute force, published examples, and their own error rates."""
+
+from itertools import product
+from math import comb, sqrt
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, multinomial
+
+from fewlabels.errors import InputError
+from fewlabels.verdict import (
+    Verdict,
+    judge_classes,
+    judge_numbers,
+    mcnemar_midp,
+    newcombe_paired,
+    paired_bootstrap,
+    sign_flip_p,
+    smallest_detectable,
+    wilson,
+)
+
+
+def rows(both, wins, losses, neither):
+    """Which rows the baseline, and which the candidate, got right."""
+    counts = (both, wins, losses, neither)
+    return np.repeat([True, False, True, False], counts), np.repeat([True, True, False, False], counts)
+
+
+@pytest.mark.parametrize(("x", "n"), [(0, 5), (1, 10), (7, 12), (85, 100), (40, 40)])
+def test_wilson_limits_solve_the_score_equation(x, n):
+    z = 1.959963984540054
+    for limit in wilson(x, n):
+        assert abs(x / n - limit) == pytest.approx(z * sqrt(limit * (1 - limit) / n), abs=1e-9)
+    assert 0 <= wilson(x, n)[0] <= x / n <= wilson(x, n)[1] <= 1
+    assert wilson(0, 0) == (0, 1)
+
+
+def test_midp_is_the_exact_sum_less_half_of_the_observed():
+    for wins, losses in product(range(12), repeat=2):
+        n, k = wins + losses, min(wins, losses)
+        one_side = sum(comb(n, i) for i in range(k + 1)) / 2**n - comb(n, k) / 2 ** (n + 1)
+        assert mcnemar_midp(wins, losses) == pytest.approx(min(1, 2 * one_side))
+
+
+@pytest.mark.parametrize(
+    ("table", "low", "high"),
+    [
+        ((36, 12, 2, 0), 0.0569, 0.3404),  # Newcombe, Stat Med 17:2635 (1998), method 10
+        ((14, 5, 0, 22), 0.011, 0.226),  # Altman et al., Statistics with Confidence (2000), p. 52
+        ((1, 1, 7, 12), -0.507, -0.026),  # Fagerland et al., Stat Med 33:2850 (2014), airway reactivity
+    ],
+)
+def test_newcombe_published_examples(table, low, high):
+    assert newcombe_paired(*table) == pytest.approx((low, high), abs=5.1e-4)
+
+
+def test_newcombe_is_symmetric_and_stays_in_range():
+    for table in product((0, 1, 4, 30), repeat=4):
+        if sum(table):
+            both, wins, losses, neither = table
+            low, high = newcombe_paired(*table)
+            assert -1 <= low <= (wins - losses) / sum(table) <= high <= 1
+            assert newcombe_paired(both, losses, wins, neither) == pytest.approx((-high, -low), abs=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 60, 200])
+@pytest.mark.parametrize("shares", [(0.8, 0.06, 0.04, 0.1), (0.75, 0.15, 0.02, 0.08), (0.5, 0.2, 0.2, 0.1)])
+def test_newcombe_coverage(n, shares):
+    tables = np.random.default_rng(0).multinomial(n, shares, 4000)
+    intervals = np.asarray([newcombe_paired(*map(int, table)) for table in tables])
+    truth = shares[1] - shares[2]
+    covered = np.mean((intervals[:, 0] <= truth) & (truth <= intervals[:, 1]))
+    assert 0.935 <= covered <= 0.995
+
+
+def test_bootstrap_agrees_with_scipy():
+    d = np.random.default_rng(0).exponential(size=60) - 0.8
+    ours = paired_bootstrap(d, n=20_000, seed=1)
+    theirs = bootstrap((d,), np.mean, n_resamples=20_000, rng=2).confidence_interval
+    assert ours == pytest.approx(tuple(theirs), abs=0.02)
+    assert paired_bootstrap(d, seed=3) == paired_bootstrap(d, seed=3)
+    assert paired_bootstrap([0.3] * 7) == (0.3, 0.3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "least"), [(20, 0.87), (50, 0.90), (200, 0.92)])
+def test_bootstrap_coverage_of_a_skewed_mean(n, least):
+    rng = np.random.default_rng(0)
+    intervals = np.asarray([paired_bootstrap(rng.exponential(size=n), n=1000, seed=i) for i in range(1500)])
+    assert least <= np.mean((intervals[:, 0] <= 1) & (intervals[:, 1] >= 1)) <= 0.97
+
+
+def test_sign_flips_against_all_of_them():
+    d = np.asarray([3.0, -1.0, 2.5, 0.5, 4.0, -0.2, 1.0])
+    signs = np.asarray(list(product((-1, 1), repeat=d.size)))
+    exact = np.mean(np.abs(signs @ d) >= abs(d.sum()) - 1e-12)
+    assert sign_flip_p(d, n=20_000) == pytest.approx(exact, abs=0.01)
+    assert sign_flip_p(np.zeros(5)) == 1
+    assert sign_flip_p(np.ones(30)) == 1 / 2000
+
+
+def test_smallest_detectable_gain():
+    assert smallest_detectable(312, 0.1) == pytest.approx(0.05, abs=2e-4)  # the worked example of evaluation.md
+    assert smallest_detectable(20, 0.1) is None
+    assert smallest_detectable(1000, 0.0) is None
+    gains = [smallest_detectable(n, 0.15) for n in (100, 400, 1600)]
+    assert gains[0] > gains[1] > gains[2]
+    d, g, rng = 0.15, gains[1], np.random.default_rng(0)
+    tables = rng.multinomial(400, [0.7, (d + g) / 2, (d - g) / 2, 0.3 - d], 3000)
+    found = np.mean([mcnemar_midp(int(w), int(l)) <= 0.05 for _, w, l, _ in tables])  # noqa: E741
+    assert 0.77 <= found <= 0.84
+
+
+@pytest.mark.parametrize(
+    ("table", "verdict"),
+    [
+        ((400, 80, 30, 90), Verdict.HELPS),
+        ((400, 30, 80, 90), Verdict.HURTS),
+        ((400, 33, 30, 90), Verdict.CANNOT_TELL),
+        ((9000, 40, 20, 940), Verdict.NO_PRACTICAL_DIFFERENCE),  # beyond chance, and too small to matter
+        ((20, 0, 0, 0), Verdict.CANNOT_TELL),
+        ((0, 1, 0, 0), Verdict.CANNOT_TELL),
+        ((15, 0, 5, 0), Verdict.HURTS),
+    ],
+)
+def test_verdict_of_classes(table, verdict):
+    paired = judge_classes(*rows(*table))
+    both, wins, losses, _ = table
+    assert paired.verdict == verdict
+    assert paired.n == sum(table)
+    assert (paired.wins, paired.losses) == (wins, losses)
+    assert paired.baseline_score == (both + losses) / sum(table)
+    assert paired.difference == pytest.approx(paired.candidate_score - paired.baseline_score)
+    assert (paired.low, paired.high) == newcombe_paired(*table)
+    assert "these two fitted models" in paired.sentence
+    assert f"{sum(table)} rows" in paired.sentence
+    assert not any(word in paired.sentence for word in ("method", "FixMatch", "better algorithm"))
+
+
+def test_test_and_interval_never_contradict_each_other():
+    for wins, losses, both in product(range(0, 40, 3), range(0, 40, 3), (5, 60)):
+        paired = judge_classes(*rows(both, wins, losses, 10))
+        if paired.verdict == Verdict.HELPS:
+            assert paired.p_value <= 0.05
+            assert paired.low > 0
+        if paired.verdict == Verdict.HURTS:
+            assert paired.p_value <= 0.05
+            assert paired.high < 0
+
+
+def test_few_disagreements_need_no_labels():
+    table = rows(150, 1, 1, 48)
+    assert judge_classes(*table).verdict == Verdict.CANNOT_TELL
+    whole = judge_classes(*table, disagreement=0.009, pool=5000)
+    assert whole.verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert "pool of 5000 rows" in whole.sentence
+    assert judge_classes(*table, disagreement=0.011, pool=5000).verdict == Verdict.CANNOT_TELL
+    # the same share of a sample of 200 leaves room for more in the rows it stands for
+    assert judge_classes(*table, disagreement=0.005).verdict == Verdict.CANNOT_TELL
+    large = judge_classes(*rows(1000, 20, 2, 978), disagreement=0.005)
+    assert large.verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+
+
+def test_false_alarms_by_exact_enumeration():
+    """All tables of 30 rows, each with its probability under "no difference"."""
+    n, shares, alarm = 30, (0.6, 0.1, 0.1, 0.2), 0.0
+    for wins, losses in product(range(n + 1), repeat=2):
+        if mcnemar_midp(wins, losses) > 0.05:
+            continue  # no alarm whatever the rest is
+        for both in range(n - wins - losses + 1):
+            table = (both, wins, losses, n - both - wins - losses)
+            low, high = newcombe_paired(*table)
+            if low > 0 or high < 0:
+                alarm += multinomial.pmf(table, n, shares)
+    assert 0.01 <= alarm <= 0.05
+
+
+@pytest.mark.parametrize(("n", "discordant"), [(100, 0.2), (300, 0.1), (1000, 0.06)])
+def test_false_alarms_of_classes(n, discordant):
+    half = discordant / 2
+    tables = np.random.default_rng(1).multinomial(n, [0.7, half, half, 0.3 - discordant], 2000)
+    verdicts = [judge_classes(*rows(*table)).verdict for table in tables]
+    alarms = sum(v in (Verdict.HELPS, Verdict.HURTS) for v in verdicts)
+    assert 50 <= alarms <= 132  # 5 % of 2000 is 100; 132 is its 99.9 % limit, and a dead check finds none
+
+
+def test_false_alarms_of_numbers():
+    rng, alarms = np.random.default_rng(2), 0
+    for seed in range(400):
+        shared = rng.standard_t(3, 60)  # heavy tails, and rows that are hard for both models
+        pair = shared + rng.normal(0, 0.5, 60), shared + rng.normal(0, 0.5, 60)
+        alarms += judge_numbers(*pair, seed=seed).verdict in (Verdict.HELPS, Verdict.HURTS)
+    assert 6 <= alarms <= 34  # 5 % of 400 is 20
+
+
+def test_verdict_of_numbers():
+    error = np.random.default_rng(0).normal(0, 10, 300)
+    better = judge_numbers(error, 0.8 * error)
+    assert better.verdict == Verdict.HELPS
+    assert better.difference == pytest.approx(np.abs(error).mean() * 0.2)
+    assert better.wins == 300
+    assert better.metric == "mean absolute error"
+    assert "these two fitted models, on these 300 rows" in better.sentence
+    assert judge_numbers(0.8 * error, error).verdict == Verdict.HURTS
+    assert judge_numbers(error, 0.995 * error).verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert judge_numbers(error, error).verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert judge_numbers(error, error[::-1]).verdict == Verdict.CANNOT_TELL
+    assert judge_numbers(error[:10], error[:10] * 0.5).verdict == Verdict.CANNOT_TELL
+    assert better == judge_numbers(np.abs(error), -0.8 * error)
+
+
+def test_bad_input_is_refused():
+    with pytest.raises(InputError, match="same rows"):
+        judge_classes([True], [True, False])
+    with pytest.raises(InputError, match="at least one"):
+        judge_classes([], [])
+    with pytest.raises(InputError, match="NaN or infinite"):
+        judge_numbers([1.0, np.nan], [1.0, 2.0])
+    with pytest.raises(InputError, match="between 0 and 1"):
+        judge_classes([True], [True], disagreement=3)
