@@ -50,7 +50,9 @@ def our_parts(x, y, labeled):
 
 
 def our_steps(net, method, stream, n_rows):
-    loop = train(net, method, method.init(10, n_rows), stream, sgd(net.student, 0.03, 5e-4), lr=0.03, steps=10**6, seed=0)
+    loop = train(
+        net, method, method.init(10, n_rows), stream, sgd(net.student, 0.03, 5e-4), lr=0.03, steps=10**6, seed=0
+    )
     for step in loop:
         yield step.metrics["loss"]
 
@@ -102,9 +104,9 @@ def main() -> None:
     for name, value in median.items():
         print(f"{name:<22} {value:.3f} s a step, {IMAGES / value:7.0f} images/s")
     ratios = sorted(p / o for p, o in zip(times["plain"], times["ours"], strict=True))
-    print(f"ours against the plain loop: {statistics.median(ratios):.1f} times (rounds: {ratios[0]:.1f} to {ratios[-1]:.1f})")
+    print(f"ours against the plain loop: {statistics.median(ratios):.1f} times ({ratios[0]:.1f} to {ratios[-1]:.1f})")
     outside = sorted(1 - b / o for b, o in zip(times["bare"], times["ours"], strict=True))
-    print(f"time outside the bare passes: {statistics.median(outside):.1%} (rounds: {outside[0]:.1%} to {outside[-1]:.1%})")
+    print(f"time outside the bare passes: {statistics.median(outside):.1%} ({outside[0]:.1%} to {outside[-1]:.1%})")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,11 @@ _HOME = {
 _MODULES = ("augment", "datasets", "methods", "networks", "parts")
 
 if TYPE_CHECKING:
-    from fewlabels import augment, datasets, methods, networks, parts
+    import fewlabels.augment as augment
+    import fewlabels.datasets as datasets
+    import fewlabels.methods as methods
+    import fewlabels.networks as networks
+    import fewlabels.parts as parts
     from fewlabels.comparison import Comparison, compare
     from fewlabels.data.splits import SemiSupervisedSplit, labeled_scorer
     from fewlabels.deep import DeepClassifier, DeepRegressor, load

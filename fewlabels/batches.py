@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,8 +15,8 @@ from torch import Tensor
 from fewlabels.augment import Augmentation, Draws
 from fewlabels.augment.randomness import permutation
 from fewlabels.data.images import ImageFiles
-from fewlabels.scaling import Scaling
 from fewlabels.method import Batch
+from fewlabels.scaling import Scaling
 
 # Streams of randomness: the order of each pool, then one for every augmented copy.
 _ORDER_X, _ORDER_U, _COPY_X, _COPY_U = range(4)
@@ -29,7 +30,8 @@ class Pool(NamedTuple):
     y: Tensor  # their targets                     (L,)
 
 
-class Draw(NamedTuple):
+@dataclass(frozen=True)
+class Draw:
     """Rows of one pool at one step, and how many times each was drawn before."""
 
     index: NDArray[np.int64]
@@ -82,14 +84,16 @@ def batches(
         n_u = batch_size * unlabeled_ratio if copies else 0
         return x, draw(seed, _ORDER_U, step, len(pool.x), n_u) if n_u else Draw(x.index[:0], x.passes[:0])
 
-    def augmented(rows: Tensor, which: str, stream: int, picked: NDArray[np.int64], passes: NDArray[np.int64]) -> Tensor:
+    def augmented(
+        rows: Tensor, which: str, stream: int, picked: NDArray[np.int64], passes: NDArray[np.int64]
+    ) -> Tensor:
         draws = Draws(seed, stream, passes, picked)
         return scaling.network(augment.strong(rows, draws) if which == "strong" else augment.weak(rows, draws))
 
     plans = [plan(step) for step in range(start, stop)] if isinstance(pool.x, ImageFiles) else None
     steps = plans if plans is not None else (plan(step) for step in range(start, stop))
     for (x, u), kept in _kept(pool, steps, device):
-        rows_x, rows_u = kept.split([len(x.index), len(u.index)])
+        rows_x, rows_u = kept[: len(x.index)], kept[len(x.index) :]
         yield Batch(
             augmented(rows_x, "weak", _COPY_X, pool.labeled[x.index], x.passes),
             pool.y[torch.from_numpy(x.index).to(pool.y.device)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -27,8 +28,11 @@ def write_file(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise SaveError(f"cannot write {path}: {error.strerror or error}. Check the folder and the free space.") from error
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise SaveError(
+            f"cannot write {path}: {error.strerror or error}. Check the folder and the free space."
+        ) from error
 
 
 def flatten(state: State, prefix: str) -> dict[str, Tensor]:

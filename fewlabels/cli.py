@@ -45,7 +45,9 @@ def demo(*, out: Path = Path("fewlabels-demo"), seed: int = 0, quiet: Quiet = Fa
 
     data = datasets.load_digits(random_state=seed)
     data.notes, data.ids, data.encoder, data.name = [], None, None, "digits"
-    _say(f"1,797 images of digits: {len(data.X_test)} for the test, {len(data.X)} for training, 40 of them with a label.")
+    _say(
+        f"1,797 images of digits: {len(data.X_test)} for the test, {len(data.X)} for training, 40 of them with a label."
+    )
     _compare(data, "digits", "fixmatch", out, seed, (), None, quiet, f"fewlabels demo --out {out} --seed {seed}")
 
 
@@ -143,8 +145,8 @@ def predict(
     encoder = run / "encoder.json"
     known = TableEncoder.from_dict(json.loads(encoder.read_text(encoding="utf-8"))) if encoder.exists() else None
     shape = model.form_.shape
-    size = (shape[0], shape[1]) if model.form_.kind == "image" else None
-    source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=size)
+    size, channels = ((shape[0], shape[1]), shape[2]) if model.form_.kind == "image" else (None, None)
+    source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=size, channels=channels)
     text = io.StringIO()
     writer = csv.writer(text)
     header, columns = ["row", "prediction"], [source.ids, model.predict(source.X)]
@@ -189,8 +191,10 @@ def doctor() -> None:
         **{name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn", "pillow")},
         "device": str(device),
         "threads": str(torch.get_num_threads()),
-        "precision": f"{'bfloat16' if gain >= 1.2 else 'float32'} (a convolution in bfloat16 is {gain:.1f} times as quick)",
-        "Fashion-MNIST": str(fashion) if fashion else "not found: apt install dataset-fashion-mnist, or set FEWLABELS_DATA",
+        "precision": f"{'bfloat16' if gain >= 1.2 else 'float32'} (bfloat16 is {gain:.1f} times as quick)",
+        "Fashion-MNIST": str(fashion)
+        if fashion
+        else "not found: apt install dataset-fashion-mnist, or set FEWLABELS_DATA",
     }
     for name, fact in facts.items():
         _say(f"{name:<14} {fact}")
@@ -254,7 +258,7 @@ def _prepare(
     return RunFolder(out or _default_folder(data, method, seed, verb), config), estimator
 
 
-def _load(data: str, label: str, task: str | None, on_bad_file: str) -> Bunch:
+def _load(data: str, label: str, task: TaskName, on_bad_file: BadFile) -> Bunch:
     from fewlabels.data import load
 
     return load(data, label=label, task=task, on_bad_file=on_bad_file)
@@ -292,7 +296,11 @@ def _finish(folder: Any, model: Any, source: Bunch, **said: Any) -> None:
 
 def _safe_cell(cell: Any) -> Any:
     """A spreadsheet runs a text cell that starts like a formula: an apostrophe keeps it text."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not _number(cell) else cell
+    return (
+        f"'{cell}"
+        if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not _number(cell)
+        else cell
+    )
 
 
 def _number(text: str) -> bool:
@@ -312,7 +320,10 @@ def _say(text: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 2 usage, 3 bad input, 4 resource, 5 diverged, 6 cannot save, 130/143 interrupted."""
+    """Run the command line and exit.
+
+    0 done, 2 usage, 3 bad input, 4 resource, 5 diverged, 6 cannot save, 130 and 143 interrupted.
+    """
     words = sys.argv[1:] if argv is None else argv
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]

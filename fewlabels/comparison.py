@@ -239,7 +239,7 @@ def _judge(
 ) -> Paired:
     if any(len(output) != len(y_test) for output in outputs):
         raise InputError(f"X_test has {len(outputs[0])} rows and y_test {len(y_test)}. Give one label for each row.")
-    options = {} if delta is None else {"delta": delta}
+    options: dict[str, Any] = {} if delta is None else {"delta": delta}
     if task == "numbers":
         return judge_numbers(outputs[0] - y_test, outputs[1] - y_test, **options)
     guesses = [baseline.classes_[output.argmax(1)] for output in outputs]

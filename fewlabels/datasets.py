@@ -17,7 +17,7 @@ from fewlabels.errors import InputError, OptionError
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
-__all__ = ["load_breast_cancer", "load_diabetes", "load_digits", "load_fashion_mnist"]
+__all__ = ["find_fashion_mnist", "load_breast_cancer", "load_diabetes", "load_digits", "load_fashion_mnist"]
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -87,12 +87,28 @@ def load_fashion_mnist(n_labels: int = 250, *, random_state: int = 0) -> Bunch:
     ------
     InputError : the files are absent or damaged; the message says how to get them
     """
-    place = _fashion_folder()
+    place = find_fashion_mnist()
+    if place is None:
+        raise InputError(
+            f"Fashion-MNIST is not in {' or '.join(map(str, _fashion_places()))}. Install the Debian package "
+            "dataset-fashion-mnist (apt-get install dataset-fashion-mnist), or put its four *-ubyte.gz files into a "
+            "folder and set FEWLABELS_DATA to that folder."
+        )
     x, y = (_read_idx(place / f"train-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
     x_test, y_test = (_read_idx(place / f"t10k-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1"))
     marked = _keep_labels(y.astype(np.int64), n_labels, random_state, "fashion_mnist")
     about = "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747), MIT licence."
     return _bunch("fashion_mnist", (x, marked, x_test, y_test.astype(np.int64)), _FASHION, about)
+
+
+def find_fashion_mnist() -> Path | None:
+    """The folder that holds Fashion-MNIST's files, or None; see `load_fashion_mnist` for where it looks."""
+    return next((p for p in _fashion_places() if (p / "train-images-idx3-ubyte.gz").is_file()), None)
+
+
+def _fashion_places() -> list[Path]:
+    own = os.environ.get("FEWLABELS_DATA")
+    return [Path(own), Path(own) / "fashion-mnist", _DEBIAN] if own else [_DEBIAN]
 
 
 def _few(
@@ -131,19 +147,6 @@ def _bunch(
     x, y, x_test, y_test = data
     return Bunch(
         X=x, y=y, X_test=x_test, y_test=y_test, target_names=names, feature_names=features, DESCR=about, name=name
-    )
-
-
-def _fashion_folder() -> Path:
-    own = os.environ.get("FEWLABELS_DATA")
-    places = [Path(own), Path(own) / "fashion-mnist", _DEBIAN] if own else [_DEBIAN]
-    for place in places:
-        if (place / "train-images-idx3-ubyte.gz").is_file():
-            return place
-    raise InputError(
-        f"Fashion-MNIST is not in {' or '.join(map(str, places))}. Install the Debian package dataset-fashion-mnist "
-        "(apt-get install dataset-fashion-mnist), or put its four *-ubyte.gz files into a folder and set "
-        "FEWLABELS_DATA to that folder."
     )
 
 

@@ -102,12 +102,14 @@ class _Deep(BaseEstimator):
 def _seed(random_state: Any) -> int:
     if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
         if not 0 <= random_state < 2**32:
-            raise OptionError(f"random_state={random_state}; expected None, a RandomState or an integer from 0 to 2^32 - 1.")
+            raise OptionError(
+                f"random_state={random_state}; expected None, a RandomState or an integer from 0 to 2^32 - 1."
+            )
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31))
 
 
-class DeepClassifier(ClassifierMixin, _Deep):  # type: ignore[misc]
+class DeepClassifier(ClassifierMixin, _Deep):
     """A neural network trained on labeled and unlabeled rows together.
 
     Parameters
@@ -206,15 +208,16 @@ class DeepClassifier(ClassifierMixin, _Deep):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(N, K) probabilities, columns as in `classes_`."""
-        return self._outputs(X).double().softmax(1).numpy()
+        proba: NDArray[np.float64] = self._outputs(X).double().softmax(1).numpy()
+        return proba
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(N,) the likeliest class of each row, in the type of y."""
-        outputs = self._outputs(X)
-        return self.classes_[outputs.argmax(1).numpy()]
+        guess: NDArray[Any] = self.classes_[self._outputs(X).argmax(1).numpy()]
+        return guess
 
 
-class DeepRegressor(RegressorMixin, _Deep):  # type: ignore[misc]
+class DeepRegressor(RegressorMixin, _Deep):
     """A neural network for numbers, trained on labeled and unlabeled rows together; NaN marks unlabeled ones.
 
     Targets are standardized inside and given back in the user's units. Parameters are those of
@@ -278,7 +281,8 @@ class DeepRegressor(RegressorMixin, _Deep):  # type: ignore[misc]
         return self._units(self._outputs(X))
 
     def _units(self, outputs: Tensor) -> NDArray[np.float64]:
-        return outputs.squeeze(1).double().numpy() * self.target_std_ + self.target_mean_
+        standard: NDArray[np.float64] = outputs.squeeze(1).double().numpy()
+        return standard * self.target_std_ + self.target_mean_
 
 
 def load(path: str | Path, *, network: Network | None = None) -> DeepClassifier | DeepRegressor:

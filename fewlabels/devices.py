@@ -19,7 +19,7 @@ _CLEARLY = 1.2
 
 
 def choose_device(device: str) -> torch.device:
-    """"auto" is CUDA, then Apple's MPS, then the CPU.
+    """ "auto" is CUDA, then Apple's MPS, then the CPU.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def bfloat16_gain(device_type: str) -> float:
     if device_type == "mps":
         return 1.0
     with torch.random.fork_rng():
-        convolution = nn.Conv2d(32, 32, 3, padding=1).to(device_type, memory_format=torch.channels_last)
+        convolution = nn.Conv2d(32, 32, 3, padding=1).to(device_type).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         x = torch.randn(64, 32, 16, 16, device=device_type).to(memory_format=torch.channels_last).requires_grad_()
     seconds: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(6):

@@ -71,7 +71,8 @@ class Net:
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Student outputs of each input, in one pass (so batch statistics are joint)."""
-        return self._run(self.student, torch.cat(inputs)).split([len(x) for x in inputs])
+        outputs = self._run(self.student, torch.cat(inputs))
+        return torch.split(outputs, [len(x) for x in inputs])
 
     @torch.no_grad()
     def teach(self, x: Tensor) -> Tensor:

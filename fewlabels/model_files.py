@@ -17,6 +17,7 @@ from torch import Tensor
 
 import fewlabels
 from fewlabels import recipes
+from fewlabels.augment import Own
 from fewlabels.checkpoint import flatten, write_file
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
@@ -64,9 +65,9 @@ def save_model(model: Any, folder: Path) -> Path:
 
 
 def _plain_params(model: Any) -> dict[str, Any]:
-    params = model.get_params(deep=False)
+    params: dict[str, Any] = model.get_params(deep=False)
     augment = params["augment"]
-    own = not isinstance(augment, str) and any(callable(v) and not dataclasses.is_dataclass(v) for v in vars(augment).values())
+    own = (not isinstance(augment, str) and type(augment).__name__ not in recipes.REGISTRY) or isinstance(augment, Own)
     return params | {
         "method": recipes.to_dict(recipes.as_method(params["method"])),
         "network": describe(params["network"]),
@@ -81,17 +82,20 @@ def load_model(folder: Path, network: Network | None) -> DeepClassifier | DeepRe
     """The inverse of `save_model`."""
     about, tensors = _read(folder)
     try:
-        return _restore(about, tensors, network)
+        model: DeepClassifier | DeepRegressor = _restore(about, tensors, network)
     except (KeyError, TypeError, AttributeError, RuntimeError, OptionError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise UnsafeFileError(f"{folder / 'model.json'} cannot be used: {error}") from error
+    return model
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / "model.json"
     if not path.is_file():
-        raise InputError(f"no model in {folder}: {path.name} is missing. Give the folder that save() or `fewlabels fit` wrote.")
+        raise InputError(
+            f"no model in {folder}: {path.name} is missing. Give the folder that save() or `fewlabels fit` wrote."
+        )
     try:
         about = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
         content = (folder / "model.safetensors").read_bytes()

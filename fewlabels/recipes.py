@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from typing import Any
+from typing import Any, cast
 
 from fewlabels import augment, methods, parts
 from fewlabels.errors import OptionError
@@ -21,21 +21,24 @@ REGISTRY: dict[str, type[Any]] = {cls.__name__: cls for cls in methods.NAMES.val
 
 
 def nearest(name: str, known: Any) -> str:
-    """" Did you mean 'x'?" or nothing, then the known names."""
+    """ " Did you mean 'x'?" or nothing, then the known names."""
     known = list(known)
     near = difflib.get_close_matches(name, known, 1)
     return (f" Did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(known)}."
 
 
-def as_method(method: str | Method) -> Method:
+def as_method(method: Any) -> Method:
     """A name or a recipe -> a recipe."""
     if not isinstance(method, str):
         if not dataclasses.is_dataclass(method) or isinstance(method, type):
-            raise OptionError(f"method={method!r}; expected a name or a recipe such as fl.methods.FixMatch(lambda_u=2).")
-        return method
+            raise OptionError(
+                f"method={method!r}; expected a name or a recipe such as fl.methods.FixMatch(lambda_u=2)."
+            )
+        return cast(Method, method)
     if method not in methods.NAMES:
         raise OptionError(f"method={method!r} is not known.{nearest(method, methods.NAMES)}")
-    return methods.NAMES[method]()  # type: ignore[return-value]
+    recipe: Method = methods.NAMES[method]()
+    return recipe
 
 
 def method_name(method: str | Method) -> str:
@@ -88,7 +91,9 @@ def set_option(recipe: Any, path: str, text: str) -> Any:
         return dataclasses.replace(recipe, **{name: set_option(old, rest, text)})
     if dataclasses.is_dataclass(old):
         if text not in REGISTRY:
-            raise OptionError(f"{text!r} is not a part that {type(recipe).__name__}.{name} can be.{nearest(text, REGISTRY)}")
+            raise OptionError(
+                f"{text!r} is not a part that {type(recipe).__name__}.{name} can be.{nearest(text, REGISTRY)}"
+            )
         return dataclasses.replace(recipe, **{name: REGISTRY[text]()})
     kind = typing.get_type_hints(type(recipe))[name]
     return dataclasses.replace(recipe, **{name: parse(kind, text, f"{type(recipe).__name__}.{name}")})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,13 @@ from fewlabels.checkpoint import load_checkpoint, save_checkpoint
 from fewlabels.data.images import ImageFiles
 from fewlabels.devices import choose_device, choose_precision, reuse_memory
 from fewlabels.errors import OptionError
-from fewlabels.scaling import Scaling, learn_scaling
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
-from fewlabels.networks import Network, build, describe
+from fewlabels.methods import NAMES
+from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose, show_progress
+from fewlabels.scaling import Scaling, learn_scaling
 from fewlabels.tasks import Task
 from fewlabels.train import Step, sgd, train
 
@@ -74,13 +77,15 @@ def _whole(name: str, value: object) -> None:
 
 
 def as_augmentation(augment: str | Augmentation, kind: str) -> Augmentation:
-    """"auto" is `Images()` or `Tables()`; "none" leaves rows as they are."""
+    """ "auto" is `Images()` or `Tables()`; "none" leaves rows as they are."""
     if augment == "none":
         return NoAugmentation()
     if augment == "auto":
         return Images() if kind == "image" else Tables()
     if isinstance(augment, str):
-        raise OptionError(f"augment={augment!r}; expected 'auto', 'none' or an augmentation such as fl.augment.Images().")
+        raise OptionError(
+            f"augment={augment!r}; expected 'auto', 'none' or an augmentation such as fl.augment.Images()."
+        )
     return augment
 
 
@@ -103,8 +108,19 @@ class Run:
 
     @torch.no_grad()
     def outputs(self, x: NDArray[Any] | ImageFiles) -> Tensor:
-        """Network outputs (N, n_outputs) on the CPU, in float32 whatever the training precision was."""
+        """Network outputs (N, n_outputs) on the CPU, in float32 whatever the training precision was.
+
+        A perceptron runs in float64, so that rounding does not make a row's output depend on its neighbors.
+        """
         device = next(self.network.parameters()).device
+        if isinstance(self.network, MLP) and device.type != "mps":
+            network: nn.Module = copy.deepcopy(self.network).double()
+            return torch.cat(
+                [
+                    network(self.scaling.store(x[i : i + _CHUNK]).to(device).double()).cpu()
+                    for i in range(0, len(x), _CHUNK)
+                ]
+            )
         chunks = []
         for start in range(0, len(x), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(x)))
@@ -119,7 +135,7 @@ class _History:
     def __init__(self, steps: int, entries: list[dict[str, float]], pending: list[dict[str, float]]) -> None:
         self.stride = max(1, -(-steps // _HISTORY))
         self.steps, self.entries = steps, entries
-        self._pending: list[dict[str, float | Tensor]] = list(pending)
+        self._pending: list[Mapping[str, float | Tensor]] = list(pending)
 
     def add(self, step: Step) -> dict[str, float] | None:
         """The entry this step completes, if it does."""
@@ -147,7 +163,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     if task.name not in method.tasks:
         raise OptionError(
             f"{recipes.method_name(method)} learns {' and '.join(method.tasks)}, not {task.name}. "
-            f"Methods that do: {', '.join(n for n, m in recipes.methods.NAMES.items() if task.name in m.tasks)}."
+            f"Methods that do: {', '.join(n for n, m in NAMES.items() if task.name in m.tasks)}."
         )
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
@@ -271,7 +287,9 @@ class _Saver:
     def how_to_go_on(self, step: int, steps: int) -> str:
         if self.folder is None:
             return f"stopped at step {step} of {steps}; nothing was saved (give a folder to be able to go on)."
-        return f"stopped at step {step} of {steps}; saved in {self.folder}. The same call or command goes on from there."
+        return (
+            f"stopped at step {step} of {steps}; saved in {self.folder}. The same call or command goes on from there."
+        )
 
 
 def _fingerprint(partial: Partial, options: Options) -> str:
@@ -286,4 +304,3 @@ def _fingerprint(partial: Partial, options: Options) -> str:
     else:
         digest.update(repr(partial.x.shape).encode() + np.ascontiguousarray(partial.x).tobytes())
     return digest.hexdigest()
-

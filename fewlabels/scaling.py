@@ -34,7 +34,7 @@ class Scaling:
     low: float = 0.0
     high: float = 255.0
 
-    def store(self, x: NDArray[Any]) -> Tensor:
+    def store(self, x: Any) -> Tensor:
         """Rows as given -> rows as kept: uint8 (N, C, H, W), or standardized float32 (N, D).
 
         Float images are rounded to 256 levels between `low` and `high`: augmentation works on levels.

@@ -15,6 +15,11 @@ class Task(Protocol):
     @property
     def n_outputs(self) -> int: ...
 
+    @property
+    def consistency(self) -> float:
+        """Customary weight of `distance` in a loss."""
+        ...
+
     def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Loss of each labeled row (or pixel)."""
         ...
@@ -34,6 +39,7 @@ class Classes:
 
     n_outputs: int
     name: str = "classes"
+    consistency: float = 50.0
 
     def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
         return cross_entropy(outputs, y)
@@ -52,6 +58,7 @@ class Numbers:
 
     n_outputs: int = 1
     name: str = "numbers"
+    consistency: float = 1.0
 
     def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
         return (outputs.squeeze(1) - y).square()

@@ -179,9 +179,7 @@ def _pair(baseline: ArrayLike, candidate: ArrayLike, dtype: type[Any]) -> tuple[
             f"{other.shape}. Predict the same labeled rows with both."
         )
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        raise InputError(
-            "an error is NaN or infinite; evaluate only rows with a label and finite predictions"
-        )
+        raise InputError("an error is NaN or infinite; evaluate only rows with a label and finite predictions")
     return one, other
 
 
@@ -236,11 +234,7 @@ def _classes_sentence(paired: Paired) -> str:
 
 def _numbers_sentence(paired: Paired) -> str:
     values = [f"{x:+.3g}".replace("-", "−") for x in (paired.difference, paired.low, paired.high)]
-    few = (
-        f" Fewer than {FEWEST_FOR_BOOTSTRAP} rows are too few to say."
-        if paired.n < FEWEST_FOR_BOOTSTRAP
-        else ""
-    )
+    few = f" Fewer than {FEWEST_FOR_BOOTSTRAP} rows are too few to say." if paired.n < FEWEST_FOR_BOOTSTRAP else ""
     return (
         f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} rows, the one trained "
         f"with unlabeled data misses by {paired.candidate_score:.3g} on average and the baseline by "

@@ -23,7 +23,9 @@ def cross_entropy(logits, target):
 
 def squared_difference(logits, target):
     p = softmax(logits)
-    return np.array([sum((a - b) ** 2 for a, b in zip(p[i], target[i], strict=True)) / p.shape[1] for i in range(len(p))])
+    return np.array(
+        [sum((a - b) ** 2 for a, b in zip(p[i], target[i], strict=True)) / p.shape[1] for i in range(len(p))]
+    )
 
 
 def supervised(logits_x, y):

@@ -99,8 +99,8 @@ def test_exif_rotation_is_applied(tmp_path):
 
 
 def test_odd_modes_are_brought_to_eight_bits(tmp_path):
-    deep = save(tmp_path / "deep.png", np.full((2, 2), 65535 // 2, np.uint16))
-    assert read_images([deep]).x[0, 0, 0].tolist() == [127]
+    deep = save(tmp_path / "deep.png", np.full((2, 2), 65535 // 4, np.uint16))
+    assert read_images([deep]).x[0, 0, 0].tolist() == [64]
     bilevel = save(tmp_path / "bilevel.png", Image.new("1", (2, 2), 1))
     assert read_images([bilevel]).x[0, 0, 0].tolist() == [255]
     palette = save(tmp_path / "palette.png", Image.fromarray(color((250, 0, 0))).quantize(4))
@@ -262,6 +262,7 @@ def test_a_bare_folder_can_be_predicted(tmp_path):
     assert bunch.y is None
     assert bunch.ids.tolist() == ["0.png", "1.png"]
     assert "carry no labels" in bunch.notes[0]
+    assert data.load(tmp_path, size=(3, 4), channels=3).X.shape == (2, 3, 4, 3)
 
 
 def loose_image(root):

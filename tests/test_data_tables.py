@@ -63,7 +63,8 @@ def test_common_spellings_of_csv(tmp_path, variant):
         "blank lines": PEOPLE.replace("\n", "\n\n"),
     }[variant]
     bunch = data.load(write(tmp_path / "t.csv", text))
-    assert bunch.X[:, 0].tolist() == [30, 50, 50, 70]
+    assert bunch.X.tolist() == [[row[i] for i in (0, 3, 1, 2)] for row in PEOPLE_X]
+    assert bunch.feature_names == tuple(PEOPLE_NAMES[i] for i in (0, 3, 1, 2))
     assert bunch.y.tolist() == ["yes", None, "no", None]
     assert any("separated by ';'" in note for note in bunch.notes) == (variant == "semicolon")
 

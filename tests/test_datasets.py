@@ -98,6 +98,7 @@ def small_fashion(folder, shape=None):
 def test_fashion_mnist_from_a_folder_of_your_own(tmp_path, monkeypatch, below):
     small_fashion(tmp_path / below)
     monkeypatch.setenv("FEWLABELS_DATA", str(tmp_path))
+    assert datasets.find_fashion_mnist() == tmp_path / below
     d = datasets.load_fashion_mnist(50, random_state=1)
     assert (d.X.shape, d.X.dtype, d.X_test.shape) == ((200, 28, 28), np.uint8, (50, 28, 28))
     assert np.bincount(d.y[d.y >= 0]).tolist() == [5] * 10
@@ -109,6 +110,7 @@ def test_fashion_mnist_from_a_folder_of_your_own(tmp_path, monkeypatch, below):
 def test_absent_fashion_mnist_says_where_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("FEWLABELS_DATA", str(tmp_path))
     monkeypatch.setattr(datasets, "_DEBIAN", tmp_path / "debian")
+    assert datasets.find_fashion_mnist() is None
     with pytest.raises(InputError, match=r"dataset-fashion-mnist.*FEWLABELS_DATA"):
         datasets.load_fashion_mnist()
 

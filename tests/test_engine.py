@@ -81,9 +81,17 @@ def stream(x, labeled, augment, copies=("weak", "strong"), start=0, stop=6):
     pool = Pool(torch.from_numpy(x)[:, None], np.array(labeled), torch.arange(len(labeled)))
     return list(
         batches(
-            pool, scaling, augment, copies, batch_size=4, unlabeled_ratio=3, seed=0, start=start, stop=stop,
+            pool,
+            scaling,
+            augment,
+            copies,
+            batch_size=4,
+            unlabeled_ratio=3,
+            seed=0,
+            start=start,
+            stop=stop,
             device=torch.device("cpu"),
-        )  # fmt: skip
+        )
     )
 
 
@@ -101,7 +109,7 @@ def test_two_draws_of_one_row_differ_and_resuming_repeats_them():
             by_row.setdefault(row, []).append(image)
     assert all(not torch.equal(images[0], images[1]) for images in by_row.values())
     for before, after in zip(got[3:], stream(x, [0, 1], Images(), start=3), strict=True):
-        for a, b in zip(before.u + (before.x,), after.u + (after.x,), strict=True):
+        for a, b in zip((*before.u, before.x), (*after.u, after.x), strict=True):
             assert torch.equal(a, b)
 
 

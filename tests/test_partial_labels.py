@@ -69,7 +69,7 @@ def test_every_mark_means_unlabeled_and_classes_keep_their_type(y, classes, kind
     assert part.classes.tolist() == classes
     assert all(type(c) is kind for c in part.classes.tolist())
     assert part.y.dtype == np.int64
-    assert part.classes[part.y].tolist() == [v for v in np.asarray(y, object)[[0, 2]]]
+    assert part.classes[part.y].tolist() == np.asarray(y, object)[[0, 2]].tolist()
     assert (part.n_rows, part.n_classes) == (4, 2)
 
 

@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 
 from fewlabels.comparison import Comparison
+from fewlabels.data.images import ImageFiles
 from fewlabels.errors import SaveError
 from fewlabels.report import write
 from fewlabels.report.blocks import Section, Text, clean, number
@@ -284,8 +286,8 @@ def test_hostile_names_are_only_text(written):
 
 
 def test_same_input_same_bytes(tmp_path):
-    first = write(numbers(n=60), tmp_path / "a.html")
-    second = write(numbers(n=60), tmp_path / "b.html")
+    first = write(numbers(n=60, baseline=object()), tmp_path / "a.html")
+    second = write(numbers(n=60, baseline=object()), tmp_path / "b.html")
     assert first.read_bytes() == second.read_bytes()
     assert first.with_suffix(".json").read_bytes() == second.with_suffix(".json").read_bytes()
 
@@ -351,18 +353,19 @@ def test_findings_have_their_place(tmp_path):
 
 
 def test_a_report_that_cannot_be_written(tmp_path, monkeypatch):
-    good = write(unsure(), tmp_path / "r.html").read_bytes()
+    it = numbers(n=30, baseline=object(), candidate=object())  # no curves to draw
+    good = write(it, tmp_path / "r.html").read_bytes()
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "r.html", tmp_path / "r.json", tmp_path / ("n" * 300 + ".html")):
         with pytest.raises(SaveError, match=re.escape(path.name[:40])):
-            write(unsure(), path)
+            write(it, path)
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SaveError, match="No space left"):
-        write(digits(n=50), tmp_path / "r.html")
+        write(it, tmp_path / "r.html")
     assert (tmp_path / "r.html").read_bytes() == good
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "r.html", "r.json"]
 
@@ -385,3 +388,15 @@ def test_text_is_made_safe_to_lay_out():
     assert [number(v) for v in (0, 2.0, 36.2712, -0.00123456, 1e12, 1e-9, 12345.6)] == [
         "0", "2", "36.27", "−0.001235", "1.000e+12", "1.000e−09", "12,346",
     ]  # fmt: skip
+
+
+def test_images_left_on_disk(tmp_path):
+    paths = [tmp_path / f"{i}.png" for i in range(20)]
+    for path in paths[1:]:
+        Image.new("RGB", (300, 200), "teal").save(path)
+    y = np.arange(20) % 2
+    for X in (ImageFiles(tuple(map(str, paths)), (8, 8), 3), paths):
+        it = comparison("classes", X, y, guesses(y, 2, 0.0, 0), guesses(y, 2, 0.0, 1), [0, 1], data={"kind": "image"})
+        html = write(it, tmp_path / "r.html").read_text(encoding="utf-8")
+        assert html.count("<img") == 18
+        assert html.count("cannot be shown") == 1  # the first file is not there

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from math import inf
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 import torch
@@ -146,6 +147,7 @@ def _span(centre: Tensor, length: Tensor, side: int) -> Tensor:
 
 
 def _check(images: Images, option: str, kind: type | tuple[type, ...], low: float, high: float, expected: str) -> None:
-    value = getattr(images, option)
-    if not isinstance(value, kind) or not low <= value <= high:
+    value: Any = getattr(images, option)
+    right_kind = isinstance(value, kind)
+    if not right_kind or not low <= value <= high:
         raise OptionError(f"Images: {option}={value!r} should be {expected}.")

@@ -103,8 +103,9 @@ def _change_levels(y: Tensor, m: Tensor, groups: dict[str, slice]) -> None:
         table[rows] = _TABLES[name](y[rows], m[rows].to(y.device).view(-1, 1, 1))
     # in blocks of about 2^18 pixels: gather wants int64, eight times the size of the images
     block = max(1, 2**18 // max(1, y[0].numel()))
-    for levels, entries in zip(y[:stop].flatten(2).split(block), table.split(block), strict=True):
-        levels.copy_(entries.gather(2, levels.long()))
+    for start in range(0, stop, block):
+        levels = y[start : min(start + block, stop)].flatten(2)
+        levels.copy_(table[start : start + block].gather(2, levels.long()))
 
 
 def _blend_groups(y: Tensor, m: Tensor, groups: dict[str, slice]) -> None:

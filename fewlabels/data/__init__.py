@@ -26,6 +26,7 @@ def load(
     task: Literal["classes", "numbers"] | None = None,
     on_bad_file: Literal["error", "skip"] = "error",
     size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
     encoder: TableEncoder | None = None,
 ) -> Bunch:
     """Read a data set from a file or folder.
@@ -39,6 +40,7 @@ def load(
     task : "classes" or "numbers"; None decides by the labels (numbers if any has a fractional part)
     on_bad_file : "error", or "skip" to leave out images that cannot be read
     size : (H, W) or one number, to which images are resized
+    channels : 1 (gray) or 3 (RGB) for images; None: gray if all are. At predict time say those of training.
     encoder : a table's encoder learnt earlier, at predict time; the label column may then be absent
 
     Returns
@@ -50,24 +52,24 @@ def load(
     ------
     InputError : the path cannot be read; the message names it
     UnsafeFileError : the file is damaged, could run code or would exhaust memory
-    OptionError : `task`, `on_bad_file` or `size` makes no sense
+    OptionError : `task`, `on_bad_file`, `size` or `channels` makes no sense
     """
     if task not in (None, "classes", "numbers"):
         raise OptionError(f"task={task!r} is unknown; it is 'classes', 'numbers' or None.")
     place = Path(path)
     try:
-        return _read(place, label, task, on_bad_file, size, encoder)
+        return _read(place, label, task, on_bad_file, size, channels, encoder)
     except PermissionError as error:
         raise InputError(f"{error.filename or place} may not be read (permission denied).") from error
 
 
-def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, encoder: Any) -> Bunch:
+def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, channels: Any, encoder: Any) -> Bunch:
     if not place.exists():
         raise InputError(f"{place} does not exist. Give the path of a table, an .npz or a folder of images.")
     if place.is_dir():
         from fewlabels.data.folder import load_folder
 
-        return load_folder(place, task=task, on_bad_file=on_bad_file, size=size)
+        return load_folder(place, task=task, on_bad_file=on_bad_file, size=size, channels=channels)
     suffix = place.suffix.lower()
     if suffix == ".npz":
         from fewlabels.data.arrays import load_npz

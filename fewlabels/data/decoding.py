@@ -55,7 +55,9 @@ def probe(path: str) -> Info:
     try:
         with _opened(path) as image:
             width, height = image.size
-            if image.getexif().get(0x0112, 1) >= 5:  # EXIF orientations 5 to 8 lie on their side
+            # A PNG's getexif decodes the whole image, in case EXIF data come last: ask only if they came first.
+            exif = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            if exif.get(0x0112, 1) >= 5:  # EXIF orientations 5 to 8 lie on their side
                 width, height = height, width
             return Info(height, width, image.mode in ("1", "L", "LA", "I", "F") or image.mode.startswith("I;16"))
     except InputError:

@@ -30,6 +30,7 @@ def load_folder(
     task: str | None = None,
     on_bad_file: Literal["error", "skip"] = "error",
     size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
 ) -> Bunch:
     """Read a folder of images; see `fewlabels.data.load`.
 
@@ -38,22 +39,11 @@ def load_folder(
     InputError : no known layout, no image, a file listed in labels.csv is missing, or an unreadable image
     """
     notes: list[str] = []
-    if (path / "labeled").is_dir():
-        if task == "numbers":
-            raise OptionError("task='numbers' needs a labels.csv; folders named by class hold no numbers.")
-        files, y = _by_class(path / "labeled", notes)
-        more = _images(path / "unlabeled", notes) if (path / "unlabeled").is_dir() else []
-        files, y, found = files + more, np.concatenate([y, np.full(len(more), None)]), "classes"
-    elif (path / "labels.csv").is_file():
-        files = _images(path, notes, leave_out=("labels.csv", "test"))
-        y, found = typed_labels(_listed(path, files), task, str(path / "labels.csv"))
-    else:
-        files, y, found = _bare(path, notes), None, task or "classes"
-        notes.append(f"{path} has neither labeled/ nor labels.csv: its images carry no labels.")
+    files, y, found = _labels_and_files(path, task, notes)
     if not files:
         raise InputError(f"{path} holds no images ({', '.join(SUFFIXES)}). {_LAYOUTS}")
     tests, y_test = _tests(path, y, task, notes)
-    images = read_images([*files, *tests], size=size, on_bad_file=on_bad_file)
+    images = read_images([*files, *tests], size=size, channels=channels, on_bad_file=on_bad_file)
     kept, kept_test = images.kept[images.kept < len(files)], images.kept[images.kept >= len(files)] - len(files)
     return bunch(
         X=images.x[: len(kept)],
@@ -65,6 +55,22 @@ def load_folder(
         notes=notes + images.notes,
         name=path.resolve().name,
     )
+
+
+def _labels_and_files(path: Path, task: str | None, notes: list[str]) -> tuple[list[Path], NDArray[Any] | None, str]:
+    """The training images, their labels (None: the folder has none) and the task."""
+    if (path / "labeled").is_dir():
+        if task == "numbers":
+            raise OptionError("task='numbers' needs a labels.csv; folders named by class hold no numbers.")
+        files, y = _by_class(path / "labeled", notes)
+        more = _images(path / "unlabeled", notes) if (path / "unlabeled").is_dir() else []
+        return files + more, np.concatenate([y, np.full(len(more), None)]), "classes"
+    if (path / "labels.csv").is_file():
+        files = _images(path, notes, leave_out=("labels.csv", "test"))
+        return files, *typed_labels(_listed(path, files), task, str(path / "labels.csv"))
+    files = _bare(path, notes)
+    notes.append(f"{path} has neither labeled/ nor labels.csv: its images carry no labels.")
+    return files, None, task or "classes"
 
 
 def _by_class(folder: Path, notes: list[str]) -> tuple[list[Path], NDArray[Any]]:

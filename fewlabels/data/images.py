@@ -115,15 +115,9 @@ def read_images(
     shape = _common(infos, wanted, notes)
     n_bytes = len(infos) * prod(shape)
     fits = n_bytes <= (memory_to_spare() if max_bytes is None else max_bytes)
-    target = np.empty((len(files) if fits else 0, *shape), dtype=np.uint8)
-
-    def fill(row: int) -> None:
-        pixels = decode(files[row], shape[:2], shape[2])
-        if fits:
-            target[row] = pixels
-
+    pixels = None
     if fits or on_bad_file == "skip":  # what is skipped must be known before training, so each is tried once
-        _try_each(fill, infos, bad)
+        pixels = _decode_all(files, list(infos), shape, fits, bad)
         _settle(bad, len(files), on_bad_file)
     kept = np.array([row for row in infos if row not in bad], dtype=np.int64)
     notes.append(_size_note(len(kept), n_bytes, shape, fits))
@@ -131,9 +125,24 @@ def read_images(
         notes.append(f"{len(bad)} of {len(files)} files were skipped; first: {bad[min(bad)]}")
     for note in notes:
         log.info(note)
-    if not fits:
+    if pixels is None or not fits:
         return Images(ImageFiles(tuple(files[row] for row in kept), shape[:2], shape[2]), kept, notes)
-    return Images(target if not bad else target[kept], kept, notes)
+    return Images(pixels if not bad else pixels[kept], kept, notes)
+
+
+def _decode_all(
+    files: list[str], rows: list[int], shape: tuple[int, int, int], keep: bool, bad: dict[int, str]
+) -> NDArray[np.uint8]:
+    """Decode rows into uint8 (n_files, H, W, C), or, without `keep`, only find out which are bad."""
+    target = np.empty((len(files) if keep else 0, *shape), dtype=np.uint8)
+
+    def fill(row: int) -> None:
+        pixels = decode(files[row], shape[:2], shape[2])
+        if keep:
+            target[row] = pixels
+
+    _try_each(fill, rows, bad)
+    return target
 
 
 def _wanted(size: Any, channels: int | None, on_bad_file: str) -> tuple[tuple[int, int] | None, int | None]:

@@ -1,4 +1,4 @@
-r"""FixMatch. Sohn et al., "FixMatch: Simplifying Semi-Supervised Learning with Consistency and Confidence", NeurIPS 2020.
+r"""FixMatch. Sohn et al., "FixMatch: Simplifying SSL with Consistency and Confidence", NeurIPS 2020.
 
 .. math:: L = H(y, f(x)) + \lambda_u\, \mathrm{mean}_u\, 1(\max q \ge \tau)\, H(\arg\max q, f(\mathrm{strong}(u))),
           \qquad q = \mathrm{sg}\, f(\mathrm{weak}(u))

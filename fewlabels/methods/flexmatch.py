@@ -1,7 +1,8 @@
-r"""FlexMatch. Zhang et al., "FlexMatch: Boosting Semi-Supervised Learning with Curriculum Pseudo Labeling", NeurIPS 2021.
+r"""FlexMatch. Zhang et al., "FlexMatch: Boosting SSL with Curriculum Pseudo Labeling", NeurIPS 2021.
 
-.. math:: \tau_c = \tau\, M(\beta_c), \qquad \beta_c = \sigma_c / \max(\max_{c'} \sigma_{c'},\, N - \textstyle\sum_{c'} \sigma_{c'}),
-          \qquad M(b) = b / (2 - b)
+.. math:: \tau_c = \tau\, M(\beta_c), \qquad
+          \beta_c = \sigma_c / \max(\max_{c'} \sigma_{c'},\, N - \textstyle\sum_{c'} \sigma_{c'}), \qquad
+          M(b) = b / (2 - b)
 
 FixMatch with a threshold for each class: the body is FixMatch's, only the weight differs.
 """

@@ -22,14 +22,15 @@ class MeanTeacher:
 
     Parameters
     ----------
-    lambda_u : weight of the consistency term after the ramp
+    lambda_u : weight of the consistency term after the ramp; None takes the task's: 50 for classes, where
+        d is a mean over classes (Oliver et al. 2018), 1 for numbers, where 50 makes SGD diverge
     ramp : how the term grows
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "weak")
     tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers")
 
-    lambda_u: float = 50.0
+    lambda_u: float | None = None
     ramp: Ramp = field(default_factory=Gaussian)
 
     def init(self, n_classes: int, n_rows: int) -> State:
@@ -41,5 +42,6 @@ class MeanTeacher:
         outputs_x, outputs_u = net(batch.x, u2)
         loss_x = net.task.supervised(outputs_x, batch.y).mean()
         loss_u = net.task.distance(outputs_u, target).mean()
-        loss = loss_x + self.lambda_u * self.ramp(net.progress) * loss_u
+        lambda_u = net.task.consistency if self.lambda_u is None else self.lambda_u
+        loss = loss_x + lambda_u * self.ramp(net.progress) * loss_u
         return loss, {"loss_x": loss_x.detach(), "loss_u": loss_u.detach()}, state

@@ -1,5 +1,6 @@
 """A multilayer perceptron for tables (and a quick look at small images)."""
 
+import itertools
 import math
 
 from torch import Tensor, nn
@@ -14,9 +15,7 @@ class MLP(nn.Module):
     def __init__(self, shape: tuple[int, ...], n_outputs: int, width: int = 128, depth: int = 2) -> None:
         super().__init__()
         sizes = [math.prod(shape)] + [width] * depth
-        hidden = [
-            layer for a, b in zip(sizes, sizes[1:], strict=False) for layer in (nn.Linear(a, b), nn.ReLU())
-        ]
+        hidden = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.ReLU())]
         self.layers = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(sizes[-1], n_outputs))
 
     def forward(self, x: Tensor) -> Tensor:

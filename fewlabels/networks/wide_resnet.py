@@ -5,6 +5,8 @@ papers after it: pre-activation, LeakyReLU of slope 0.1, BatchNorm momentum 0.00
 reckoning) and eps 1e-3.
 """
 
+import itertools
+
 from torch import Tensor, nn
 
 from fewlabels.errors import OptionError
@@ -31,7 +33,8 @@ class _Block(nn.Module):
         h = self.act(self.norm1(x))
         shortcut: Tensor = self.shortcut(h if self.activate_shortcut else x)
         h = self.conv1(h)
-        return shortcut + self.conv2(self.act(self.norm2(h)))
+        residual: Tensor = self.conv2(self.act(self.norm2(h)))
+        return shortcut + residual
 
 
 class WideResNet(nn.Module):
@@ -52,7 +55,7 @@ class WideResNet(nn.Module):
         channels = [16, 16 * width, 32 * width, 64 * width]
         blocks = [
             _Block(n_in if i == 0 else n_out, n_out, 2 if group and i == 0 else 1, group == 0 and i == 0)
-            for group, (n_in, n_out) in enumerate(zip(channels, channels[1:], strict=False))
+            for group, (n_in, n_out) in enumerate(itertools.pairwise(channels))
             for i in range((depth - 4) // 6)
         ]
         self.stem = nn.Conv2d(shape[0], channels[0], 3, padding=1, bias=False)

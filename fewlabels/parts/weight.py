@@ -89,7 +89,7 @@ class PerClass:
 
 def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Distinct rows and where each stands first: a pool smaller than the batch repeats rows."""
-    distinct, inverse = rows.unique(return_inverse=True)
+    distinct, inverse = rows.unique(return_inverse=True)  # type: ignore[no-untyped-call]
     first = torch.full_like(distinct, len(rows))
     first.scatter_reduce_(0, inverse, torch.arange(len(rows), device=rows.device), "amin")
     return distinct, first

@@ -49,7 +49,7 @@ def percent(share: float) -> str:
 def sure(name: str, probability: float) -> str:
     """A class and how sure the model is of it; isolated, so that a right-to-left name moves nothing else."""
     share = "over 99" if 0.995 <= probability < 1 else f"{100 * probability:.0f}"
-    return f"\u2068{name}\u2069 ({share} %)"
+    return f"\u2068{name}\u2069 ({share}\u00a0%)"
 
 
 def points(difference: float) -> str:
@@ -107,7 +107,6 @@ class Dot:
     low: float
     high: float
     role: Role
-    text: str
 
 
 @dataclass(frozen=True)

@@ -120,44 +120,35 @@ def _span(interval: tuple[float, float]) -> str:
     return f"{100 * interval[0]:.0f} to {100 * interval[1]:.0f} %"
 
 
+_FIXED = "Fixed by the unlabeled data", "Wrong with labels only, right with unlabeled data.", "No row was fixed."
+_BROKEN = "Broken by the unlabeled data", "Right with labels only, wrong with unlabeled data.", "No row was broken."
+_WRONG = (
+    "Confident and wrong",
+    "Mistakes of the deployed model, the surest first. Some may be wrong labels.",
+    "The deployed model made no mistake on these rows.",
+)
+
+
 def _gallery(comparison: Comparison, seen: Outcomes) -> tuple[Block, ...]:
     helped = comparison.verdict == Verdict.HELPS
     wrong = ~(seen.candidate_right if helped else seen.baseline_right)
     fixed = seen.candidate_right & ~seen.baseline_right
     broken = seen.baseline_right & ~seen.candidate_right
     names = [clean(name) for name in seen.names]
-    classes = np.asarray(comparison.y_eval).tolist()
+    labels = np.asarray(comparison.y_eval).tolist()
 
     def say(row: int) -> tuple[str, str, str]:
-        true = names[seen.true[row]] if seen.true[row] >= 0 else clean(classes[row])
+        true = names[seen.true[row]] if seen.true[row] >= 0 else clean(labels[row])
         baseline = sure(names[seen.baseline[row]], float(seen.baseline_sure[row]))
         return true, baseline, sure(names[seen.candidate[row]], float(seen.candidate_sure[row]))
 
     groups = (
-        (
-            "Confident and wrong",
-            "Mistakes of the deployed model, the surest first. Some may be wrong labels.",
-            "The deployed model made no mistake on these rows.",
-            wrong,
-            seen.candidate_sure if helped else seen.baseline_sure,
-        ),
-        (
-            "Fixed by the unlabeled data",
-            "Wrong with labels only, right with unlabeled data.",
-            "No row was fixed.",
-            fixed,
-            seen.candidate_sure,
-        ),
-        (
-            "Broken by the unlabeled data",
-            "Right with labels only, wrong with unlabeled data.",
-            "No row was broken.",
-            broken,
-            seen.candidate_sure,
-        ),
+        (_WRONG, wrong, seen.candidate_sure if helped else seen.baseline_sure),
+        (_FIXED, fixed, seen.candidate_sure),
+        (_BROKEN, broken, seen.candidate_sure),
     )
     blocks: list[Block] = []
-    for title, about, nothing, rows, score in groups:
+    for (title, about, nothing), rows, score in groups:
         picked = pick(rows, score)
         words = about if len(picked) else nothing
         blocks += group(comparison, title, words, picked, int(rows.sum()), say)

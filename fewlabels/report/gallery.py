@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fewlabels.data.images import ImageFiles
 from fewlabels.report.blocks import Block, Gallery, Heading, Item, Table, Text, clean, number, plural
 from fewlabels.report.images import thumbnail, value_range
 
@@ -57,6 +58,8 @@ def _are_images(comparison: Comparison) -> bool:
 def _image(X: Any, row: int) -> NDArray[np.uint8] | None:
     if isinstance(X, np.ndarray) and X.ndim > 2:
         return thumbnail(X[row], *value_range(X))
+    if isinstance(X, ImageFiles):
+        return thumbnail(X.paths[row], 0.0, 1.0)
     one = X[row]  # a list of paths, or of arrays whose sizes differ
     return thumbnail(one, *value_range(np.asarray(one)) if isinstance(one, np.ndarray) else (0.0, 1.0))
 

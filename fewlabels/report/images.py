@@ -34,10 +34,10 @@ def thumbnail(row: Any, low: float, high: float) -> NDArray[np.uint8] | None:
 
 
 def value_range(images: NDArray[Any]) -> tuple[float, float]:
-    """What is black and what white: the type's range for uint8, 0..1 if it fits, else the values' own range."""
-    if images.dtype == np.uint8:
-        return 0.0, 255.0
+    """What is black and what white: bytes' range for bytes, 0..1 if it fits, else the values' own range."""
     sample = np.asarray(images[:256], dtype=np.float64)
+    if images.dtype == np.uint8 and sample.size and sample.max() >= 64:
+        return 0.0, 255.0  # else a smaller scale kept in bytes, such as 0..16
     finite = sample[np.isfinite(sample)]
     if finite.size == 0 or (finite.min() >= 0 and finite.max() <= 1):
         return 0.0, 1.0

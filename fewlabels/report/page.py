@@ -29,6 +29,10 @@ _WHY = {
     Verdict.NO_PRACTICAL_DIFFERENCE: "Between models that do equally well, the simpler one is kept.",
     Verdict.CANNOT_TELL: "Without evidence that the unlabeled data helped, the simpler model is kept.",
 }
+_SCOPE = (
+    "This speaks of these two fitted models and rows like these {n:,}. Another seed or other labels may give another "
+    "answer; it is not a verdict on methods."
+)
 _CURVES = {
     "loss": "Loss",
     "mask_used": "Unlabeled rows used (mask_used)",
@@ -61,8 +65,7 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
             Section("settings", "How to repeat this", settings_blocks(comparison)),
         ),
         findings=findings,
-        scope=f"This speaks of these two fitted models and rows like these {paired.n:,}. Another seed or other "
-        "labels may give another answer; it is not a verdict on methods.",
+        scope=_SCOPE.format(n=paired.n),
         legend=(
             ("baseline", f"labels only: {clean(comparison.baseline_name)}"),
             ("candidate", f"with unlabeled data: {clean(comparison.candidate_name)}"),

@@ -24,12 +24,11 @@ from matplotlib.ticker import MaxNLocator
 from fewlabels.report.blocks import Curves, Dots, Histogram, Matrix, Plot, Scatter
 
 # Stand-ins that matplotlib can write and nothing else uses; `_tidy` puts the page's variables in their place.
-INK, FAINT, PAPER = "#010203", "#010204", "#010205"
+INK, FAINT = "#010203", "#010204"
 COLOR = {"baseline": "#010206", "candidate": "#010207", "difference": INK}
 _VARIABLE = {
     INK: "var(--ink)",
     FAINT: "var(--faint)",
-    PAPER: "var(--paper)",
     COLOR["baseline"]: "var(--baseline)",
     COLOR["candidate"]: "var(--candidate)",
 }
@@ -49,7 +48,6 @@ _SETTINGS: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
-    "axes.unicode_minus": True,
     "xtick.color": FAINT,
     "ytick.color": FAINT,
     "xtick.labelcolor": INK,
@@ -58,7 +56,6 @@ _SETTINGS: dict[Any, Any] = {
     "ytick.labelsize": 10,
     "grid.color": FAINT,
     "grid.alpha": 0.35,
-    "grid.linewidth": 0.6,
     "lines.linewidth": 1.8,
     "figure.dpi": 72,  # one unit of the picture is then one point of the font
 }
@@ -133,8 +130,8 @@ def _(plot: Matrix, figure: Figure) -> None:
     shares = plot.counts / np.maximum(plot.counts.sum(axis=1, keepdims=True), 1)
     for true, guess in np.argwhere(plot.counts > 0):
         share, right = float(shares[true, guess]), true == guess
-        # the root shows rare mistakes; grey for right, so that colour means a mistake
-        alpha = 0.15 + 0.45 * share if right else 0.12 + 0.88 * share**0.5
+        # grey for right, so that colour means a mistake; the root shows rare ones; pale enough to write on
+        alpha = 0.15 + 0.45 * share if right else 0.16 + 0.38 * share**0.5
         axes.add_patch(
             Rectangle(
                 (guess - 0.47, true - 0.47),
@@ -146,9 +143,7 @@ def _(plot: Matrix, figure: Figure) -> None:
             )
         )
         if k <= 12:
-            ink = PAPER if not right and alpha > 0.55 else INK
-            size = 12 if k <= 5 else 9.5
-            axes.text(guess, true, str(plot.counts[true, guess]), ha="center", va="center", color=ink, size=size)
+            axes.text(guess, true, str(plot.counts[true, guess]), ha="center", va="center", size=12 if k <= 5 else 9.5)
     axes.hlines(np.arange(k + 1) - 0.5, -0.5, k - 0.5, color=FAINT, alpha=0.25, linewidth=0.6)
     axes.vlines(np.arange(k + 1) - 0.5, -0.5, k - 0.5, color=FAINT, alpha=0.25, linewidth=0.6)
     _square_of_names(axes, plot.names)

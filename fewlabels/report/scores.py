@@ -62,36 +62,33 @@ def key_figures(comparison: Comparison) -> tuple[tuple[str, str, str], ...]:
 
 def score_blocks(comparison: Comparison) -> tuple[Block, ...]:
     p, classes = comparison.paired, comparison.task == "classes"
-    scale, unit = (100.0, "accuracy, %") if classes else (1.0, "mean absolute error (lower is better)")
     figures = key_figures(comparison)
-    models = Dots(
-        (
-            Dot("labels only", p.baseline_score, p.baseline_low, p.baseline_high, "baseline", figures[0][1]),
-            Dot(
-                "with unlabeled",
-                *(p.candidate_score, p.candidate_low, p.candidate_high, "candidate", figures[1][1]),
-            ),
-        ),
-        unit,
-        scale,
-    )
-    floor = p.delta if classes else p.delta * p.baseline_score
-    gain = Dots(
-        (Dot("difference", p.difference, p.low, p.high, "difference", figures[2][1]),),
-        "points of accuracy gained" if classes else "error avoided (positive is better)",
-        scale,
-        (-floor, floor),
-    )
-    alts = [f"{label}: {value}, {span}." for label, value, span in figures]
-    pictures = (Picture(models, " ".join(alts[:2])), Picture(gain, alts[2] + f" {_zone(comparison)}"))
     head = ("", p.metric, "interval", *(("right", "rows") if classes else ("rows",)))
-    right = [round(s * p.n) for s in (p.baseline_score, p.candidate_score)]
+    right = [round(score * p.n) for score in (p.baseline_score, p.candidate_score)]
     rows = [
         (label, value, span.partition("interval ")[2], *((f"{r:,}",) if classes else ()), f"{p.n:,}")
         for (label, value, span), r in zip(figures[:2], right, strict=True)
     ]
     table = Table("Scores on the evaluation rows", head, tuple(rows), frozenset(range(1, len(head))))
-    return Pictures(pictures), table, Text(_counts(comparison)), Text(_zone(comparison), "note")
+    return _pictures(comparison), table, Text(_counts(comparison)), Text(_zone(comparison), "note")
+
+
+def _pictures(comparison: Comparison) -> Pictures:
+    """The two scores on one axis, their difference on another, since their intervals do not subtract."""
+    p, classes = comparison.paired, comparison.task == "classes"
+    scale, unit = (100.0, "accuracy, %") if classes else (1.0, "mean absolute error (lower is better)")
+    baseline = Dot("labels only", p.baseline_score, p.baseline_low, p.baseline_high, "baseline")
+    candidate = Dot("with unlabeled", p.candidate_score, p.candidate_low, p.candidate_high, "candidate")
+    floor = p.delta if classes else p.delta * p.baseline_score
+    axis = "points of accuracy gained" if classes else "error avoided (positive is better)"
+    gain = Dots((Dot("difference", p.difference, p.low, p.high, "difference"),), axis, scale, (-floor, floor))
+    alts = [f"{label}: {value}, {span}." for label, value, span in key_figures(comparison)]
+    return Pictures(
+        (
+            Picture(Dots((baseline, candidate), unit, scale), " ".join(alts[:2])),
+            Picture(gain, f"{alts[2]} {_zone(comparison)}"),
+        )
+    )
 
 
 def _counts(comparison: Comparison) -> str:
