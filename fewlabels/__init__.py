@@ -18,11 +18,12 @@ _HOME = {
     "SemiSupervisedSplit": "data.splits",
     "labeled_scorer": "data.splits",
 }
-_MODULES = ("augment", "datasets", "methods", "networks", "parts")
+_MODULES = ("augment", "datasets", "errors", "methods", "networks", "parts")
 
 if TYPE_CHECKING:
     import fewlabels.augment as augment
     import fewlabels.datasets as datasets
+    import fewlabels.errors as errors
     import fewlabels.methods as methods
     import fewlabels.networks as networks
     import fewlabels.parts as parts
@@ -39,6 +40,7 @@ __all__ = [
     "augment",
     "compare",
     "datasets",
+    "errors",
     "labeled_scorer",
     "load",
     "methods",

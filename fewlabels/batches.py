@@ -15,6 +15,7 @@ from torch import Tensor
 from fewlabels.augment import Augmentation, Draws
 from fewlabels.augment.randomness import permutation
 from fewlabels.data.images import ImageFiles
+from fewlabels.devices import one_thread
 from fewlabels.method import Batch
 from fewlabels.scaling import Scaling
 
@@ -88,7 +89,8 @@ def batches(
         rows: Tensor, which: str, stream: int, picked: NDArray[np.int64], passes: NDArray[np.int64]
     ) -> Tensor:
         draws = Draws(seed, stream, passes, picked)
-        return scaling.network(augment.strong(rows, draws) if which == "strong" else augment.weak(rows, draws))
+        with one_thread():
+            return scaling.network(augment.strong(rows, draws) if which == "strong" else augment.weak(rows, draws))
 
     plans = [plan(step) for step in range(start, stop)] if isinstance(pool.x, ImageFiles) else None
     steps = plans if plans is not None else (plan(step) for step in range(start, stop))

@@ -20,6 +20,7 @@ app = App(
     version=__version__,
     help="Learn from a few labels and a lot of unlabeled data, and know whether the unlabeled data helped.",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 
 Set = Annotated[
@@ -29,6 +30,9 @@ Set = Annotated[
 Label = Annotated[str, Parameter(help="The column of a table that holds the labels; empty cells are unlabeled.")]
 Quiet = Annotated[bool, Parameter(negative=(), help="No progress.")]
 BadFile = Annotated[Literal["error", "skip"], Parameter(help="What to do with an image that cannot be read.")]
+MethodName = Annotated[
+    str | None, Parameter(help="fixmatch for classes, mean_teacher for numbers; see `fewlabels methods`.")
+]
 TaskName = Annotated[Literal["classes", "numbers"] | None, Parameter(help="Guessed from the labels when not given.")]
 
 
@@ -55,7 +59,7 @@ def demo(*, out: Path = Path("fewlabels-demo"), seed: int = 0, quiet: Quiet = Fa
 def compare(
     data: str,
     *,
-    method: str = "fixmatch",
+    method: MethodName = None,
     out: Path | None = None,
     seed: int = 0,
     set: Set = (),
@@ -69,20 +73,18 @@ def compare(
     Parameters
     ----------
     data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y (and X_test, y_test).
-    method : See `fewlabels methods`.
     out : The run folder; the same command goes on with an unfinished one.
     seed : Of both trainings and of the rows held out.
     """
     source = _load(data, label, task, on_bad_file)
-    out = out or _default_folder(data, method, seed, "compare")
-    _compare(source, data, method, out, seed, set, task, quiet, _command())
+    _compare(source, data, method, out, seed, set, task, quiet, _command(), label)
 
 
 @app.command
 def fit(
     data: str,
     *,
-    method: str = "fixmatch",
+    method: MethodName = None,
     out: Path | None = None,
     seed: int = 0,
     set: Set = (),
@@ -96,22 +98,26 @@ def fit(
     Parameters
     ----------
     data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y.
-    method : See `fewlabels methods`.
     out : The run folder; the same command goes on with an unfinished one.
     seed : Of the training.
     """
+    from sklearn.base import is_regressor
+
+    from fewlabels.recipes import method_name
+
     source = _load(data, label, task, on_bad_file)
-    folder, estimator = _prepare("fit", source, data, method, out, seed, set, task, quiet)
+    folder, estimator = _prepare("fit", source, data, method, out, seed, set, task, quiet, label)
     if _is_finished(folder):
         return
     estimator.set_params(folder=folder.path)
     estimator.fit(source.X, source.y)
-    said = f"trained on {len(source.X)} rows in {estimator.run_.facts['seconds']:.0f} s"
+    name = method_name(estimator.method)
+    said = f"{name}: trained on {len(source.X)} rows in {estimator.run_.facts['seconds']:.0f} s"
     if source.X_test is not None:
-        name = "R2" if _task(source, task) == "numbers" else "accuracy"
-        said += f"; {name} on the {len(source.X_test)} test rows: {estimator.score(source.X_test, source.y_test):.3f}"
-    _finish(folder, estimator, source, said=f"{method}: {said}")
-    _say(f"{method}: {said}")
+        metric = "R2" if is_regressor(estimator) else "accuracy"
+        said += f"; {metric} on the {len(source.X_test)} test rows: {estimator.score(source.X_test, source.y_test):.3f}"
+    _finish(folder, estimator, source, said=said)
+    _say(said)
     _say(f"Model: {folder.path / 'model'}. Whether the unlabeled data helped: fewlabels compare {shlex.quote(data)}")
 
 
@@ -203,17 +209,18 @@ def doctor() -> None:
 def _compare(
     source: Bunch,
     data: str,
-    method: str,
-    out: Path,
+    method: str | None,
+    out: Path | None,
     seed: int,
     settings: tuple[str, ...],
     task: str | None,
     quiet: bool,
     command: str,
+    label: str = "label",
 ) -> None:
     from fewlabels.comparison import compare as compare_models
 
-    folder, estimator = _prepare("compare", source, data, method, out, seed, settings, task, quiet)
+    folder, estimator = _prepare("compare", source, data, method, out, seed, settings, task, quiet, label)
     if _is_finished(folder):
         return
     result = compare_models(
@@ -237,24 +244,32 @@ def _prepare(
     verb: str,
     source: Bunch,
     data: str,
-    method: str,
+    method: str | None,
     out: Path | None,
     seed: int,
     settings: tuple[str, ...],
     task: str | None,
     quiet: bool,
+    label: str,
 ) -> tuple[Any, Any]:
+    """The run folder, claimed only once nothing is left to refuse, and the unfitted estimator."""
     from fewlabels.data.inputs import read_X
+    from fewlabels.data.labels import guess_task
+    from fewlabels.recipes import default_method
     from fewlabels.runs import RunFolder, make_estimator
 
     for note in source.notes:
         _say(note)
     source.X, form = read_X(source.X)
-    task = _task(source, task)
+    if source.y is None:
+        raise InputError(f"{data} has no labels. Add some, or use `fewlabels predict` with a trained model.")
+    task = task or source.get("task") or guess_task(source.y)
+    method = method or default_method(task)
     estimator = make_estimator(
         method, task, form.kind, list(settings), random_state=seed, verbose=False if quiet else "auto"
     )
-    config = {"command": verb, "data": data, "task": task, "method": method, "seed": seed, "set": list(settings)}
+    config = {"command": verb, "data": data, "label": label, "task": task, "method": method, "seed": seed}
+    config["set"] = list(settings)
     return RunFolder(out or _default_folder(data, method, seed, verb), config), estimator
 
 
@@ -262,12 +277,6 @@ def _load(data: str, label: str, task: TaskName, on_bad_file: BadFile) -> Bunch:
     from fewlabels.data import load
 
     return load(data, label=label, task=task, on_bad_file=on_bad_file)
-
-
-def _task(source: Bunch, task: str | None) -> str:
-    from fewlabels.comparison import guess_task
-
-    return task or source.get("task") or guess_task(source.y)
 
 
 def _default_folder(data: str, method: str, seed: int, verb: str) -> Path:

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone, is_regressor
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing
 
-from fewlabels.data.labels import read_labels
+from fewlabels.data.labels import as_vector, guess_task, read_labels
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError
 from fewlabels.method import Method
-from fewlabels.partial_labels import partial
+from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose
-from fewlabels.recipes import method_name, to_dict
+from fewlabels.recipes import default_method, method_name, to_dict
 from fewlabels.verdict import Paired, Verdict, judge_classes, judge_numbers
 
 
@@ -84,7 +86,7 @@ def compare(
     X_test: Any = None,
     y_test: Any = None,
     *,
-    method: str | Method | DeepClassifier | DeepRegressor = "fixmatch",
+    method: str | Method | DeepClassifier | DeepRegressor | None = None,
     task: str | None = None,
     steps: int | None = None,
     device: str = "auto",
@@ -101,12 +103,17 @@ def compare(
 
     Parameters
     ----------
-    X, y : rows and labels, unlabeled rows marked as in `fewlabels.partial`
-    X_test, y_test : rows with labels, used for the verdict and for nothing else. Without them a part of the
-        labels is held out; the report then says how little so few rows can show.
-    method : a name, a recipe, or an estimator that carries every option
-    task : "classes" or "numbers"; None takes numbers when y holds fractions
-    steps, device, verbose : as in `DeepClassifier`; for an estimator set them on it
+    X : rows as `DeepClassifier.fit` takes them
+    y : their labels, unlabeled rows marked as in `fewlabels.partial`
+    X_test : labeled rows used for the verdict and for nothing else. Without them a part of the labeled rows
+        is held out of training; the report then says how little so few rows can show.
+    y_test : the labels of X_test, every one
+    method : a name, a recipe, or an estimator that carries every option; None takes "fixmatch" for classes
+        and "mean_teacher" for numbers
+    task : "classes" or "numbers"; None takes numbers when y holds fractions, or floats that mostly differ
+    steps : as in `DeepClassifier`; for an estimator set it there
+    device : likewise
+    verbose : likewise
     holdout : share of the labels that are held out when there is no test set
     delta : differences smaller than this are of no practical matter; None takes 0.01 of accuracy, or 2 % of
         the baseline's mean absolute error
@@ -135,16 +142,17 @@ def compare(
     task = "numbers" if is_regressor(candidate) else "classes"
     held_out = X_test is None
     if held_out:
-        y, X_test, y_test = _hold_out(X, y, task, holdout, seed)
+        X, y, X_test, y_test = _hold_out(X, y, task, holdout, seed)
     elif y_test is None:
         raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
+    data = partial(X, y, task=task)  # type: ignore[arg-type]
+    y_test = _evaluation_labels(X_test, y_test, task, data.classes)
     candidate.set_params(random_state=seed)
     baseline = candidate.baseline()
     for model, name in ((baseline, "baseline"), (candidate, "candidate")):
         model.set_params(folder=None if folder is None else Path(folder) / name)
         model.fit(X, y)
     outputs = [_output(model, X_test) for model in (baseline, candidate)]
-    y_test = _evaluation_labels(y_test, task, baseline)
     return Comparison(
         task=task,
         baseline=baseline,
@@ -155,23 +163,15 @@ def compare(
         y_eval=y_test,
         baseline_output=outputs[0],
         candidate_output=outputs[1],
-        classes=baseline.classes_ if task == "classes" else None,
+        classes=data.classes,
         held_out=held_out,
-        paired=_judge(task, y_test, baseline, outputs, delta),
-        data=_describe_data(X, y, task),
+        paired=_judge(y_test, data.classes, outputs, delta),
+        data=_describe(data),
         settings=_settings(candidate),
         environment=_environment(candidate),
         command=command or f"fewlabels.compare(X, y, ..., method={candidate.method!r}, random_state={seed})",
         seconds={"baseline": baseline.run_.facts["seconds"], "candidate": candidate.run_.facts["seconds"]},
     )
-
-
-def guess_task(y: Any) -> str:
-    values = np.asarray(y)
-    if values.dtype.kind != "f":
-        return "classes"
-    known = values[np.isfinite(values)]
-    return "numbers" if np.any(known != np.rint(known)) else "classes"
 
 
 def _estimator(method: Any, task: str, steps: int | None, device: str, verbose: Verbose) -> Any:
@@ -182,51 +182,42 @@ def _estimator(method: Any, task: str, steps: int | None, device: str, verbose: 
     makers: dict[str, Callable[..., Any]] = {"classes": DeepClassifier, "numbers": DeepRegressor}
     if task not in makers:
         raise OptionError(f"task={task!r}; expected 'classes' or 'numbers'.")
-    return makers[task](method, steps=steps, device=device, verbose=verbose)
+    chosen = default_method(task) if method is None else method
+    return makers[task](chosen, steps=steps, device=device, verbose=verbose)
 
 
-def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[NDArray[Any], Any, NDArray[Any]]:
-    """Take labels away from some labeled rows, stratified: (y without them, those rows, their labels)."""
-    from sklearn.model_selection import train_test_split
-
+def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[Any, Any, Any, NDArray[Any]]:
+    """Take some labeled rows out, stratified: (X and y without them, those rows, their labels)."""
     if not 0 < share < 1:
         raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
     data = partial(X, y, task=task, min_per_class=2)  # type: ignore[arg-type]
-    classes = data.classes
-    n = len(data.labeled)
-    n_classes = 1 if classes is None else len(classes)
-    if n < 2 * n_classes or n < 4:
-        raise InputError(f"y has {n} labels; without a test set at least {max(4, 2 * n_classes)} are needed.")
+    n, n_classes = len(data.y), 1 if data.classes is None else len(data.classes)
+    fewest = max(4, 2 * n_classes)
+    if n < fewest:
+        raise InputError(f"y has {n} labels; without a test set at least {fewest} are needed.")
     n_out = min(max(round(share * n), n_classes), n - n_classes)
-    stratify = None if classes is None else data.y
+    stratify = None if data.classes is None else data.y
     _, out = train_test_split(np.arange(n), test_size=n_out, random_state=seed, stratify=stratify)
     out.sort()
     rows = data.labeled[out]
-    labels = data.y[out] if classes is None else classes[data.y[out]]
-    kept = np.setdiff1d(data.labeled, rows)
-    # The mark that suits the labels' type; the labels of other unlabeled rows were never there.
-    if classes is None:
-        left = np.full(len(data.x), np.nan)
-    elif classes.dtype.kind in "iu":
-        left = np.full(len(data.x), -1, dtype=np.int64)
-    else:
-        left = np.full(len(data.x), None, dtype=object)
-    index = np.searchsorted(data.labeled, kept)
-    left[kept] = data.y[index] if classes is None else classes[data.y[index]]
-    return left, data.x.take(rows) if not isinstance(data.x, np.ndarray) else data.x[rows], labels
+    # not even as unlabeled rows do they stay: a model must not have seen what it is judged on
+    rest = np.setdiff1d(np.arange(len(data.x)), rows)
+    labels = data.y[out] if data.classes is None else data.classes[data.y[out]]
+    return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels
 
 
-def _evaluation_labels(y_test: Any, task: str, baseline: Any) -> NDArray[Any]:
+def _evaluation_labels(X_test: Any, y_test: Any, task: str, classes: NDArray[Any] | None) -> NDArray[Any]:
+    """Every row needs a label, of a class that is known: said before hours of training, not after."""
     labels = read_labels(y_test, task=task)  # type: ignore[arg-type]
+    if len(X_test) != labels.n_rows:
+        raise InputError(f"X_test has {len(X_test)} rows and y_test {labels.n_rows}. Give one label for each row.")
     if len(labels.rows) != labels.n_rows:
-        raise InputError(
-            f"y_test has {labels.n_rows - len(labels.rows)} unlabeled rows. Every row of the test set needs a label."
-        )
+        missing = labels.n_rows - len(labels.rows)
+        raise InputError(f"y_test has {missing} unlabeled rows. Every row of the test set needs a label.")
     values: NDArray[Any] = labels.values
-    if task == "classes":
-        new = sorted(set(values.tolist()) - set(baseline.classes_.tolist()), key=str)
-        if new:
-            raise InputError(f"y_test has classes that no labeled row of y has: {new[:5]}. Label some rows of each.")
+    new = [] if classes is None else sorted(set(values.tolist()) - set(classes.tolist()), key=str)
+    if new:
+        raise InputError(f"y_test has classes that no labeled row of y has: {new[:5]}. Label some rows of each.")
     return values
 
 
@@ -235,20 +226,17 @@ def _output(model: Any, X_test: Any) -> NDArray[np.float64]:
 
 
 def _judge(
-    task: str, y_test: NDArray[Any], baseline: Any, outputs: list[NDArray[np.float64]], delta: float | None
+    y_test: NDArray[Any], classes: NDArray[Any] | None, outputs: list[NDArray[np.float64]], delta: float | None
 ) -> Paired:
-    if any(len(output) != len(y_test) for output in outputs):
-        raise InputError(f"X_test has {len(outputs[0])} rows and y_test {len(y_test)}. Give one label for each row.")
     options: dict[str, Any] = {} if delta is None else {"delta": delta}
-    if task == "numbers":
+    if classes is None:
         return judge_numbers(outputs[0] - y_test, outputs[1] - y_test, **options)
-    guesses = [baseline.classes_[output.argmax(1)] for output in outputs]
+    guesses = [classes[output.argmax(1)] for output in outputs]
     disagreement = float(np.mean(guesses[0] != guesses[1]))
     return judge_classes(guesses[0] == y_test, guesses[1] == y_test, disagreement=disagreement, **options)
 
 
-def _describe_data(X: Any, y: Any, task: str) -> dict[str, Any]:
-    data = partial(X, y, task=task)  # type: ignore[arg-type]
+def _describe(data: Partial) -> dict[str, Any]:
     counts = {} if data.classes is None else dict(zip(data.classes.tolist(), np.bincount(data.y).tolist(), strict=True))
     return {
         "kind": data.kind,

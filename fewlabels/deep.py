@@ -145,7 +145,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
     >>> data = fl.datasets.load_digits(random_state=0)
     >>> model = fl.DeepClassifier("fixmatch", steps=20, random_state=0).fit(data.X, data.y)
     >>> model.predict(data.X_test).shape
-    (599,)
+    (600,)
     """
 
     def __init__(

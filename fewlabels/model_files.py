@@ -67,9 +67,10 @@ def save_model(model: Any, folder: Path) -> Path:
 def _plain_params(model: Any) -> dict[str, Any]:
     params: dict[str, Any] = model.get_params(deep=False)
     augment = params["augment"]
+    method = recipes.as_method(params["method"])
     own = (not isinstance(augment, str) and type(augment).__name__ not in recipes.REGISTRY) or isinstance(augment, Own)
     return params | {
-        "method": recipes.to_dict(recipes.as_method(params["method"])),
+        "method": recipes.to_dict(method) if type(method).__name__ in recipes.REGISTRY else "your own (not saved)",
         "network": describe(params["network"]),
         # code of the user's own is not saved; fitting a loaded model again says so
         "augment": "your own (not saved)" if own else augment if isinstance(augment, str) else recipes.to_dict(augment),
@@ -122,7 +123,8 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
     if name not in _ESTIMATORS:
         raise UnsafeFileError(f"estimator {name!r} is not known.{recipes.nearest(str(name), _ESTIMATORS)}")
     params = dict(about["params"])
-    params["method"] = recipes.from_dict(params["method"])
+    if isinstance(params["method"], dict):
+        params["method"] = recipes.from_dict(params["method"])
     if isinstance(params["augment"], dict):
         params["augment"] = recipes.from_dict(params["augment"])
     if network is not None:

@@ -27,6 +27,20 @@ def nearest(name: str, known: Any) -> str:
     return (f" Did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(known)}."
 
 
+def default_method(task: str) -> str:
+    """The method tried when none is named."""
+    return "mean_teacher" if task == "numbers" else "fixmatch"
+
+
+def check_task(method: Method, task: str) -> None:
+    """Refuse a method that does not learn the task."""
+    if task not in method.tasks:
+        fit = [name for name, recipe in methods.NAMES.items() if task in recipe.tasks]
+        raise OptionError(
+            f"{method_name(method)} learns {' and '.join(method.tasks)}, not {task}. Methods that do: {', '.join(fit)}."
+        )
+
+
 def as_method(method: Any) -> Method:
     """A name or a recipe -> a recipe."""
     if not isinstance(method, str):
@@ -90,10 +104,10 @@ def set_option(recipe: Any, path: str, text: str) -> Any:
             raise OptionError(f"{type(recipe).__name__}.{name} is {old!r}, which has no options; got {path!r}.")
         return dataclasses.replace(recipe, **{name: set_option(old, rest, text)})
     if dataclasses.is_dataclass(old):
-        if text not in REGISTRY:
-            raise OptionError(
-                f"{text!r} is not a part that {type(recipe).__name__}.{name} can be.{nearest(text, REGISTRY)}"
-            )
+        # all rivals of one kind stand in one file
+        rivals = [n for n, cls in REGISTRY.items() if cls.__module__ == type(old).__module__]
+        if text not in rivals:
+            raise OptionError(f"{type(recipe).__name__}.{name} cannot be {text!r}.{nearest(text, rivals)}")
         return dataclasses.replace(recipe, **{name: REGISTRY[text]()})
     kind = typing.get_type_hints(type(recipe))[name]
     return dataclasses.replace(recipe, **{name: parse(kind, text, f"{type(recipe).__name__}.{name}")})
@@ -113,7 +127,7 @@ def parse(kind: Any, text: str, name: str) -> Any:
         if option is bool and text.lower() in ("true", "false"):
             return text.lower() == "true"
         if typing.get_origin(option) is tuple:
-            return tuple(float(item) for item in text.split(","))
+            return tuple(parse(typing.get_args(option)[0], item.strip(), name) for item in text.split(","))
         if option in (int, float, str):
             try:
                 return option(text)

@@ -26,7 +26,6 @@ from fewlabels.devices import choose_device, choose_precision, reuse_memory
 from fewlabels.errors import OptionError
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
-from fewlabels.methods import NAMES
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose, show_progress
@@ -160,11 +159,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     y : targets of the labeled rows as the task wants them (L,)
     """
     method, began = options.method, time.perf_counter()
-    if task.name not in method.tasks:
-        raise OptionError(
-            f"{recipes.method_name(method)} learns {' and '.join(method.tasks)}, not {task.name}. "
-            f"Methods that do: {', '.join(n for n, m in NAMES.items() if task.name in m.tasks)}."
-        )
+    recipes.check_task(method, task.name)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
     with torch.random.fork_rng(), reuse_memory():
@@ -297,10 +292,22 @@ def _fingerprint(partial: Partial, options: Options) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(vars(options).items()):
         if name not in ("verbose", "folder", "device"):
-            digest.update(f"{name}={describe(value) if name == 'network' else value!r};".encode())
+            digest.update(f"{name}={_told(value)};".encode())
+    if isinstance(options.network, nn.Module):
+        for tensor in options.network.state_dict().values():
+            digest.update(tensor.detach().cpu().float().numpy().tobytes())
     digest.update(partial.labeled.tobytes() + np.ascontiguousarray(partial.y).tobytes())
     if isinstance(partial.x, ImageFiles):
         digest.update("\n".join(map(str, partial.x.paths)).encode())
     else:
         digest.update(repr(partial.x.shape).encode() + np.ascontiguousarray(partial.x).tobytes())
     return digest.hexdigest()
+
+
+def _told(value: Any) -> str:
+    """A value as text that is the same in the next process: functions by name, not by address."""
+    if dataclasses.is_dataclass(value):
+        return f"{type(value).__name__}({','.join(f'{k}={_told(v)}' for k, v in sorted(vars(value).items()))})"
+    if isinstance(value, nn.Module):
+        return type(value).__qualname__
+    return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)

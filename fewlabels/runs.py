@@ -54,7 +54,10 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
             recipe = _set_in_method(recipe, name, text)
     if augment is not None:
         options["augment"] = augment
-    return (DeepRegressor if task == "numbers" else DeepClassifier)(recipe, **options)
+    recipes.check_task(recipe, task)
+    estimator = (DeepRegressor if task == "numbers" else DeepClassifier)(recipe, **options)
+    estimator._options()  # refuses senseless values now, not after the data were read
+    return estimator
 
 
 def _default_augment(kind: str) -> Any:

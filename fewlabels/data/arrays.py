@@ -6,12 +6,12 @@ import zipfile
 import zlib
 from math import prod
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fewlabels.data.bunches import bunch
+from fewlabels.data.labels import guess_task
 from fewlabels.data.memory import memory_to_spare
 from fewlabels.errors import InputError, ResourceError, UnsafeFileError
 
@@ -49,7 +49,7 @@ def load_npz(path: Path, *, task: str | None = None) -> Bunch:
         raise InputError(f"{path} has only one of X_test and y_test; store both or neither.")
     others = sorted(set(members) - set(_KNOWN))
     notes = [f"Arrays not used: {', '.join(others)}."] if others else []
-    chosen = task or _task_of(data.get("y"))
+    chosen = task or guess_task(data.get("y"))
     ids = np.arange(len(data["X"]))
     return bunch(**data, task=chosen, ids=ids, notes=notes, name=path.stem)
 
@@ -100,10 +100,3 @@ def _claimed_bytes(file: IO[bytes], what: str) -> int:
             "e.g. y.astype(str) with '' where unlabeled."
         )
     return file.tell() + prod(shape) * dtype.itemsize
-
-
-def _task_of(y: NDArray[Any] | None) -> str:
-    if y is None or y.dtype.kind != "f":
-        return "classes"
-    known = y[np.isfinite(y)]
-    return "numbers" if (known != np.round(known)).any() else "classes"

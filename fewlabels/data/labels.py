@@ -64,6 +64,16 @@ def read_labels(y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MARKS)
     return Labels(values, rows, len(vector), name)
 
 
+def guess_task(y: Any) -> Task:
+    """The task that labels fit when nobody says: numbers for floats with fractions, or that mostly differ."""
+    values = np.asarray(y)
+    if values.dtype.kind != "f":
+        return "classes"
+    known = values[np.isfinite(values)]
+    many = len(np.unique(known)) > max(20, len(known) / 2)
+    return "numbers" if many or np.any(known != np.rint(known)) else "classes"
+
+
 def as_vector(y: Any) -> NDArray[Any]:
     """Any container of labels as an array (N,): numeric, bool, str, or object where types differ."""
     import narwhals.stable.v2 as nw
@@ -131,7 +141,7 @@ def _usual_mark(y: NDArray[Any], task: Task) -> tuple[str | None, NDArray[np.boo
         ways = " and ".join(f"{name} ({mask.sum()}×, first: row {mask.argmax()})" for name, mask in found.items())
         raise InputError(
             f"y marks unlabeled rows in {len(found)} ways: {ways}. Use one mark for all of them; "
-            "if one of these is a label, name the mark with unlabeled=."
+            "if one of these is a label, rename it."
         )
     return next(iter(found.items()), (None, np.zeros(len(y), dtype=bool)))
 
@@ -215,15 +225,15 @@ def _as_classes(values: NDArray[Any], rows: NDArray[np.int64], mark: str | None,
         first = int(np.argmax(values < 0))
         raise InputError(
             f"y[{rows[first]}] = {values[first]}: of the negative numbers only -1 is known, as unlabeled. "
-            "If negative numbers are classes, say which mark means unlabeled with unlabeled= (None: no such mark)."
+            "If negative numbers are classes, make them strings (y.astype(str)) and mark unlabeled rows by None."
         )
     if kind in "UO" and usual and "-1" in values:
         raise InputError(
-            f"y[{rows[int(np.argmax(values == '-1'))]}] is the string '-1'. If it means unlabeled pass "
-            "unlabeled='-1' (or use None); if it is a class, rename it."
+            f"y[{rows[int(np.argmax(values == '-1'))]}] is the string '-1'. If it means unlabeled, put None "
+            "in its place; if it is a class, rename it."
         )
     if kind == "b" and mark == "-1" and usual:
-        raise InputError("y mixes True/False with -1, which equals no boolean. Use None, or pass unlabeled=-1.")
+        raise InputError("y mixes True/False with -1, which equals no boolean. Mark unlabeled rows by None.")
     return values
 
 

@@ -23,7 +23,9 @@ class PseudoLabel:
     Parameters
     ----------
     lambda_u : weight of the unlabeled term after the ramp
-    weight, target, ramp : which rows count, what they are taught, how the term grows
+    weight : which rows count; `Fixed(tau=0.95)`
+    target : what they are taught; `Hard()`
+    ramp : how the term grows; `Linear(over=0.4)`
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak",)

@@ -1,0 +1,5 @@
+"""``python -m fewlabels``."""
+
+from fewlabels.cli import main
+
+main()
