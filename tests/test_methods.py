@@ -274,3 +274,22 @@ def test_recipes_are_frozen_values_with_a_citation(name):
     text = importlib.import_module(type(recipe).__module__).__doc__
     assert ".. math::" in text
     assert name == "supervised" or "20" in text.partition("\n")[0], "the first line names the paper and its year"
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        methods.PseudoLabel(weight=parts.Always(), target=parts.Soft()),
+        methods.FixMatch(weight=parts.Always(), target=parts.Soft(), source=parts.Joint()),
+        methods.FixMatch(weight=parts.Always(), target=parts.Sharpen(), source=parts.Separate()),
+    ],
+)
+def test_soft_targets_of_the_student_carry_no_gradient(recipe):
+    """A hard target has none anyway; a soft one would pull the guess toward the student."""
+    net, batch = make_net(), make_batch(recipe)
+    ce = torch.nn.functional.cross_entropy
+    target = recipe.target(net.student(batch.u[0]).detach().softmax(1))
+    ramp = 0.3 / 0.4 if isinstance(recipe, methods.PseudoLabel) else 1.0
+    (ce(net.student(batch.x), batch.y) + ramp * ce(net.student(batch.u[-1]), target)).backward()
+    expected = net.student.weight.grad.clone()
+    torch.testing.assert_close(gradient(recipe, batch, net), expected)
