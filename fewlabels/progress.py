@@ -65,7 +65,7 @@ class Bar(Silent):
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} steps  loss {task.fields[loss]:.3f}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=not _in_notebook()),
             transient=True,
         )
         self.task = self.bar.add_task(name, total=steps, completed=start, loss=float("nan"))

@@ -377,3 +377,84 @@ def test_a_history_has_at_most_200_points_and_means_between_them():
     assert len(history) <= 200
     assert history[-1]["step"] == 450
     assert {"loss", "loss_x", "loss_u", "mask_used"} <= set(history[0])
+
+
+# --- images that stay on disk, progress ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def files(tmp_path):
+    from PIL import Image
+
+    x, y = pictures()
+    for i, image in enumerate(x):
+        Image.fromarray(image).save(tmp_path / f"{i:02}.png")
+    return [tmp_path / f"{i:02}.png" for i in range(len(x))], x, y
+
+
+def test_images_on_disk_give_the_same_bits_as_images_in_memory(files):
+    from fewlabels.data.images import ImageFiles
+
+    paths, x, y = files
+    on_disk = ImageFiles(tuple(paths), (8, 8), 1)
+    one, other = run(data=(x, y)), run(data=(on_disk, y))
+    assert same(one, other)
+    assert torch.equal(one.outputs(x[..., None]), other.outputs(on_disk))
+
+
+def test_a_list_of_paths_is_fitted_predicted_and_compared(files, tmp_path):
+    import fewlabels as fl
+
+    paths, x, y = files
+    model = fl.DeepClassifier(steps=5, batch_size=4, random_state=0, verbose=False).fit(paths, y)
+    assert np.array_equal(model.predict(paths[:3]), model.predict(x[:3]))
+    result = fl.compare(paths, y, paths[:8], y[:8], method=model, random_state=0)
+    assert result.report(tmp_path / "report.html").read_text().count("data:image/png") > 0
+
+
+def test_logs_get_a_line_now_and_then_and_a_short_fit_none(capsys, monkeypatch):
+    import fewlabels.progress as progress
+
+    run(verbose="auto")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(progress, "_EVERY", 0.0)
+    run(verbose=True)
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.startswith("fixmatch: step 1 of 12, loss ")
+    assert first.endswith(" left")
+    run(verbose=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_gets_a_bar(monkeypatch, capsys):
+    import sys
+
+    from fewlabels.progress import Bar, show_progress
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = show_progress("auto", "fixmatch", 0, 10)
+    assert isinstance(bar, Bar)
+    with bar:
+        bar.update(3, 0.5)
+        assert bar.bar.tasks[0].completed == 3
+
+
+def test_precision_follows_the_machine_and_small_networks_stay_in_float32(monkeypatch):
+    import fewlabels.devices as devices
+
+    cpu, convolves, perceptron = torch.device("cpu"), nn.Conv2d(3, 16, 3), nn.Linear(3, 3)
+    for gain, chosen in ((2.0, torch.bfloat16), (1.1, None)):
+        monkeypatch.setattr(devices, "bfloat16_gain", lambda _, gain=gain: gain)
+        assert devices.choose_precision("auto", convolves, cpu) is chosen
+        assert devices.choose_precision("auto", perceptron, cpu) is None
+    assert devices.choose_precision("bfloat16", perceptron, cpu) is torch.bfloat16
+    assert devices.choose_precision("float32", convolves, cpu) is None
+
+
+def test_augmentation_leaves_the_number_of_threads_as_it_was():
+    from fewlabels.devices import one_thread
+
+    torch.set_num_threads(2)
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
