@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,7 @@ from fewlabels.augment import Augmentation, Draws
 from fewlabels.augment.randomness import permutation
 from fewlabels.data.images import ImageFiles
 from fewlabels.devices import one_thread
+from fewlabels.errors import InputError
 from fewlabels.method import Batch
 from fewlabels.scaling import Scaling
 
@@ -92,8 +94,7 @@ def batches(
         with one_thread():
             return scaling.network(augment.strong(rows, draws) if which == "strong" else augment.weak(rows, draws))
 
-    plans = [plan(step) for step in range(start, stop)] if isinstance(pool.x, ImageFiles) else None
-    steps = plans if plans is not None else (plan(step) for step in range(start, stop))
+    steps = (plan(step) for step in range(start, stop))
     for (x, u), kept in _kept(pool, steps, device):
         rows_x, rows_u = kept[: len(x.index)], kept[len(x.index) :]
         yield Batch(
@@ -111,10 +112,20 @@ def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[
             rows = np.concatenate([pool.labeled[x.index], u.index])
             yield (x, u), pool.x[torch.from_numpy(rows).to(pool.x.device)]
         return
-    wanted = [np.concatenate([pool.labeled[x.index], u.index]).tolist() for x, u in plans]
-    loader = torch.utils.data.DataLoader(_Files(pool.x), batch_sampler=wanted, num_workers=2, prefetch_factor=4)
-    for both, rows in zip(plans, loader, strict=True):
-        yield both, rows.permute(0, 3, 1, 2).to(device)
+    ahead: deque[tuple[Draw, Draw]] = deque()
+
+    def wanted() -> Iterator[list[int]]:
+        for x, u in plans:
+            ahead.append((x, u))
+            yield np.concatenate([pool.labeled[x.index], u.index]).tolist()
+
+    loader = torch.utils.data.DataLoader(_Files(pool.x), batch_sampler=wanted(), num_workers=2, prefetch_factor=4)
+    try:
+        for rows in loader:
+            yield ahead.popleft(), rows.permute(0, 3, 1, 2).to(device)
+    except InputError as error:
+        # a worker wraps the message in its traceback
+        raise InputError(str(error).rstrip().rpartition("InputError: ")[2]) from None
 
 
 class _Files(torch.utils.data.Dataset[Tensor]):

@@ -46,13 +46,24 @@ def demo(*, out: Path = Path("fewlabels-demo"), seed: int = 0, quiet: Quiet = Fa
     seed : Of both trainings and of the choice of labels.
     """
     from fewlabels import datasets
+    from fewlabels.deep import check_seed
 
-    data = datasets.load_digits(random_state=seed)
+    data = datasets.load_digits(random_state=check_seed(seed))
     data.notes, data.ids, data.encoder, data.name = [], None, None, "digits"
     _say(
         f"1,797 images of digits: {len(data.X_test)} for the test, {len(data.X)} for training, 40 of them with a label."
     )
-    _compare(data, "digits", "fixmatch", out, seed, (), None, quiet, f"fewlabels demo --out {out} --seed {seed}")
+    _compare(
+        data,
+        "digits",
+        "fixmatch",
+        out,
+        seed,
+        (),
+        None,
+        quiet,
+        shlex.join(["fewlabels", "demo", "--out", str(out), "--seed", str(seed)]),
+    )
 
 
 @app.command
@@ -103,12 +114,17 @@ def fit(
     """
     from sklearn.base import is_regressor
 
+    from fewlabels.comparison import check_evaluation
+    from fewlabels.partial_labels import partial
     from fewlabels.recipes import method_name
 
     source = _load(data, label, task, on_bad_file)
     folder, estimator = _prepare("fit", source, data, method, out, seed, set, task, quiet, label)
     if _is_finished(folder):
         return
+    if source.X_test is not None:
+        data_ = partial(source.X, source.y, task="numbers" if is_regressor(estimator) else "classes")
+        source.y_test = check_evaluation(source.X_test, source.y_test, data_)
     estimator.set_params(folder=folder.path)
     estimator.fit(source.X, source.y)
     name = method_name(estimator.method)
@@ -149,10 +165,17 @@ def predict(
 
     model = load(run / "model")
     encoder = run / "encoder.json"
-    known = TableEncoder.from_dict(json.loads(encoder.read_text(encoding="utf-8"))) if encoder.exists() else None
+    known = None
+    if encoder.exists():
+        try:
+            known = TableEncoder.from_dict(json.loads(encoder.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{encoder} is damaged: {error}. Train again.") from error
     shape = model.form_.shape
     size, channels = ((shape[0], shape[1]), shape[2]) if model.form_.kind == "image" else (None, None)
     source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=size, channels=channels)
+    if known is None and source.encoder is not None:
+        raise InputError(f"{run} was trained on arrays, so the columns of {data} have no known order. Give an .npz.")
     text = io.StringIO()
     writer = csv.writer(text)
     header, columns = ["row", "prediction"], [source.ids, model.predict(source.X)]

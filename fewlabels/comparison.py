@@ -15,13 +15,14 @@ from sklearn.base import clone, is_regressor
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
+from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, guess_task, read_labels
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError
 from fewlabels.method import Method
 from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose
-from fewlabels.recipes import default_method, method_name, to_dict
+from fewlabels.recipes import default_method, method_name
 from fewlabels.verdict import Paired, Verdict, judge_classes, judge_numbers
 
 
@@ -139,6 +140,8 @@ def compare(
     """
     seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_state is None else random_state
     candidate = _estimator(method, task or guess_task(y), steps, device, verbose)
+    if method_name(candidate.method) == "supervised":
+        raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
     task = "numbers" if is_regressor(candidate) else "classes"
     held_out = X_test is None
     if held_out:
@@ -146,7 +149,9 @@ def compare(
     elif y_test is None:
         raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
     data = partial(X, y, task=task)  # type: ignore[arg-type]
-    y_test = _evaluation_labels(X_test, y_test, task, data.classes)
+    if len(data.labeled) == len(data.x):
+        raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
+    y_test = check_evaluation(X_test, y_test, data)
     candidate.set_params(random_state=seed)
     baseline = candidate.baseline()
     for model, name in ((baseline, "baseline"), (candidate, "candidate")):
@@ -169,7 +174,7 @@ def compare(
         data=_describe(data),
         settings=_settings(candidate),
         environment=_environment(candidate),
-        command=command or f"fewlabels.compare(X, y, ..., method={candidate.method!r}, random_state={seed})",
+        command=command or f"fewlabels.compare(X, y, ..., method={candidate!r}, random_state={seed})",
         seconds={"baseline": baseline.run_.facts["seconds"], "candidate": candidate.run_.facts["seconds"]},
     )
 
@@ -206,9 +211,16 @@ def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[Any, 
     return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels
 
 
-def _evaluation_labels(X_test: Any, y_test: Any, task: str, classes: NDArray[Any] | None) -> NDArray[Any]:
-    """Every row needs a label, of a class that is known: said before hours of training, not after."""
-    labels = read_labels(y_test, task=task)  # type: ignore[arg-type]
+def check_evaluation(X_test: Any, y_test: Any, data: Partial) -> NDArray[Any]:
+    """The labels of a test set, checked against the training data before hours of training, not after.
+
+    Raises
+    ------
+    InputError : rows of another form, a row without a label, a class that no labeled training row has
+    """
+    check_X(X_test, like=data.form, name="the model")
+    classes = data.classes
+    labels = read_labels(y_test, task="numbers" if classes is None else "classes")
     if len(X_test) != labels.n_rows:
         raise InputError(f"X_test has {len(X_test)} rows and y_test {labels.n_rows}. Give one label for each row.")
     if len(labels.rows) != labels.n_rows:
@@ -249,11 +261,11 @@ def _describe(data: Partial) -> dict[str, Any]:
 
 
 def _settings(candidate: Any) -> dict[str, Any]:
-    from fewlabels.model_files import _plain_params
+    from fewlabels.model_files import plain_params
 
-    plain = _plain_params(candidate) | {"steps": candidate.run_.facts["steps"]}
+    plain = plain_params(candidate) | {"steps": candidate.run_.facts["steps"]}
     del plain["folder"], plain["verbose"]
-    return plain | {"method": to_dict(candidate._options().method)}
+    return plain
 
 
 def _environment(candidate: Any) -> dict[str, Any]:

@@ -72,18 +72,21 @@ class _Deep(BaseEstimator):
     def _options(self) -> Options:
         given = self.get_params(deep=False)
         method = recipes.as_method(given.pop("method"))
-        return Options(method=method, seed=_seed(given.pop("random_state")), **given)
+        if self.folder is not None and not isinstance(self.random_state, int | np.integer):
+            raise OptionError("a run in folder= can go on only with a known seed: set random_state to an integer.")
+        return Options(method=method, seed=check_seed(given.pop("random_state")), **given)
 
     def _fit(self, data: Partial, task: Task, y: NDArray[Any]) -> None:
         self.run_ = fit_run(data, task, y, self._options())
         self.form_ = data.form
         self.n_features_in_ = data.form.n_features
+        self.__dict__.pop("feature_names_in_", None)
         if data.feature_names is not None:
             self.feature_names_in_ = np.array(data.feature_names, dtype=object)
         self.history_ = self.run_.history
 
     def _outputs(self, X: Any) -> Tensor:
-        check_is_fitted(self)
+        check_is_fitted(self, "run_")
         return self.run_.outputs(check_X(X, like=self.form_, name=type(self).__name__))
 
     def save(self, path: str | Path) -> Path:
@@ -95,11 +98,17 @@ class _Deep(BaseEstimator):
         """
         from fewlabels.model_files import save_model
 
-        check_is_fitted(self)
+        check_is_fitted(self, "run_")
         return save_model(self, Path(path))
 
 
-def _seed(random_state: Any) -> int:
+def check_seed(random_state: Any) -> int:
+    """None, a RandomState or an integer -> an integer from 0 to 2^32 - 1.
+
+    Raises
+    ------
+    OptionError : an integer outside that range
+    """
     if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
         if not 0 <= random_state < 2**32:
             raise OptionError(
@@ -199,8 +208,9 @@ class DeepClassifier(ClassifierMixin, _Deep):
         """
         data = partial(X, y, task="classes")
         assert data.classes is not None
-        self.classes_ = data.classes
         self._fit(data, Classes(len(data.classes)), data.y)
+        # after the training: a refit that fails leaves the fitted model whole
+        self.classes_ = data.classes
         guessed = self.run_.outputs(data.x).argmax(1).numpy()
         guessed[data.labeled] = data.y
         self.transduction_ = self.classes_[guessed]
@@ -268,10 +278,9 @@ class DeepRegressor(RegressorMixin, _Deep):
     def fit(self, X: Any, y: Any) -> Self:
         """Train on all rows of X; NaN in y marks unlabeled rows. Errors as in `DeepClassifier.fit`."""
         data = partial(X, y, task="numbers")
-        self.target_mean_ = float(data.y.mean())
-        self.target_std_ = float(data.y.std()) or 1.0
-        standard = (data.y - self.target_mean_) / self.target_std_
-        self._fit(data, Numbers(), standard.astype(np.float32))
+        mean, std = float(data.y.mean()), float(data.y.std()) or 1.0
+        self._fit(data, Numbers(), ((data.y - mean) / std).astype(np.float32))
+        self.target_mean_, self.target_std_ = mean, std
         self.transduction_ = self._units(self.run_.outputs(data.x))
         self.transduction_[data.labeled] = data.y
         return self

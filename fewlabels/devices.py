@@ -12,20 +12,20 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from fewlabels.errors import OptionError
+from fewlabels.errors import OptionError, ResourceError
 
 # bfloat16 is chosen only where it is clearly quicker, so that a noisy machine chooses the same every time.
 _CLEARLY = 1.2
 
 
-def choose_device(device: str) -> torch.device:
+def choose_device(device: str | torch.device) -> torch.device:
     """ "auto" is CUDA, then Apple's MPS, then the CPU.
 
     Raises
     ------
     OptionError : the device asked for is not there
     """
-    there = ["cpu"]
+    device, there = str(device), ["cpu"]
     if torch.backends.mps.is_available():
         there.insert(0, "mps")
     if torch.cuda.is_available():
@@ -43,8 +43,6 @@ def choose_precision(precision: str, network: nn.Module, device: torch.device) -
     "auto" gives bfloat16 to convolutional networks where a short timing of one convolution, forward
     and backward, shows it at least 1.2 times as quick. Other networks are too small to gain.
     """
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise OptionError(f"precision={precision!r}; expected 'auto', 'float32' or 'bfloat16'.")
     if precision == "float32":
         return None
     if precision == "bfloat16":
@@ -103,6 +101,17 @@ def reuse_memory() -> Iterator[None]:
         mallopt(mmap_threshold, 32 << 20)
         mallopt(trim_threshold, 64 << 20)
         libc.malloc_trim(0)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Turn PyTorch's ways of saying "out of memory" into one that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise ResourceError("training needs more memory than there is. Lower batch_size or the network.") from error
+        raise
 
 
 @contextmanager

@@ -65,9 +65,7 @@ class Net:
         self.autocast = autocast
         self.progress = 0.0
         self._device_type = next(student.parameters()).device.type
-        self._norms = [
-            (m, m.momentum) for m in student.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.momentum
-        ]
+        self._norms = [(m, m.momentum) for m in student.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Student outputs of each input, in one pass (so batch statistics are joint)."""
@@ -101,7 +99,8 @@ class Net:
     def warm_start(self, step: int) -> None:
         """Before step `step`: BatchNorm's momentum, at least what a window of a tenth of the run so far needs."""
         for norm, momentum in self._norms:
-            norm.momentum = max(momentum, 9 / (10 + step))
+            # None is PyTorch's plain mean over all batches, which needs no warm start
+            norm.momentum = None if momentum is None else max(momentum, 9 / (10 + step))
 
     @torch.no_grad()
     def follow(self, step: int) -> None:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 import fewlabels
 from fewlabels import recipes
-from fewlabels.augment import Own
 from fewlabels.checkpoint import flatten, write_file
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
@@ -50,7 +49,7 @@ def save_model(model: Any, folder: Path) -> Path:
         "format": FORMAT,
         "fewlabels": fewlabels.__version__,
         "estimator": type(model).__name__,
-        "params": _plain_params(model),
+        "params": plain_params(model),
         "classes": classes,
         "target": None if classes else [model.target_mean_, model.target_std_],
         "form": dataclasses.asdict(model.form_),
@@ -60,23 +59,26 @@ def save_model(model: Any, folder: Path) -> Path:
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     write_file(folder / "model.safetensors", content)
-    write_file(folder / "model.json", json.dumps(about, indent=1, allow_nan=False).encode())
+    write_file(folder / "model.json", json.dumps(about, indent=1, allow_nan=False, default=_number).encode())
     return folder
 
 
-def _plain_params(model: Any) -> dict[str, Any]:
+def plain_params(model: Any) -> dict[str, Any]:
+    """The parameters of a fitted estimator as values that JSON can hold."""
     params: dict[str, Any] = model.get_params(deep=False)
     augment = params["augment"]
-    method = recipes.as_method(params["method"])
-    own = (not isinstance(augment, str) and type(augment).__name__ not in recipes.REGISTRY) or isinstance(augment, Own)
     return params | {
-        "method": recipes.to_dict(method) if type(method).__name__ in recipes.REGISTRY else "your own (not saved)",
+        "method": _plain_recipe(recipes.as_method(params["method"])),
         "network": describe(params["network"]),
-        # code of the user's own is not saved; fitting a loaded model again says so
-        "augment": "your own (not saved)" if own else augment if isinstance(augment, str) else recipes.to_dict(augment),
-        "random_state": params["random_state"] if isinstance(params["random_state"], int) else None,
+        "augment": augment if isinstance(augment, str) else _plain_recipe(augment),
+        "random_state": model.run_.facts["seed"] if isinstance(params["random_state"], int | np.integer) else None,
         "folder": None,
     }
+
+
+def _plain_recipe(recipe: Any) -> Any:
+    """A recipe as plain values. Code of the user's own is not saved; fitting a loaded model again says so."""
+    return recipes.to_dict(recipe) if recipes.is_known(recipe) else f"your own {type(recipe).__name__} (not saved)"
 
 
 def load_model(folder: Path, network: Network | None) -> DeepClassifier | DeepRegressor:
@@ -95,7 +97,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / "model.json"
     if not path.is_file():
         raise InputError(
-            f"no model in {folder}: {path.name} is missing. Give the folder that save() or `fewlabels fit` wrote."
+            f"no model in {folder}: {path.name} is missing. Give the folder that save() wrote; of a run, its model/."
         )
     try:
         about = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
@@ -112,6 +114,11 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if isinstance(error, UnsafeFileError):
             raise
         raise UnsafeFileError(f"{path} is damaged or not a model file: {error}") from error
+
+
+def _number(value: Any) -> Any:
+    """NumPy's numbers, as grid searches set them, as Python's."""
+    return value.item()
 
 
 def _refuse_constant(text: str) -> None:
@@ -145,6 +152,8 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
 def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, network: Network) -> Run:
     shape = form.shape if form.kind == "table" else (form.shape[2], *form.shape[:2])
     n_outputs = len(about["classes"]["values"]) if about["classes"] else 1
+    if isinstance(network, str) and network.startswith("your own"):
+        raise InputError(f"the model has a network of {network}. Load it with fl.load(path, network=...).")
     with torch.random.fork_rng():
         module = build(network, shape, n_outputs)
     prefix = "network."

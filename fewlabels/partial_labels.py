@@ -107,7 +107,7 @@ def partial(X: Any, y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MA
 def _classes(labels: Labels, min_per_class: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
     classes, codes = np.unique(labels.values, return_inverse=True)
     if len(classes) == 1:
-        hint = " (if -1 is a class too, call fewlabels.partial with unlabeled=None)" if labels.mark == "-1" else ""
+        hint = " (if -1 is a class too, make the classes strings)" if labels.mark == "-1" else ""
         raise InputError(
             f"y has only one class, {classes.tolist()[0]!r}, in its {len(codes)} labeled rows{hint}. "
             "At least two classes are needed: label rows of another one."

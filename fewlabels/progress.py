@@ -83,7 +83,7 @@ class Bar(Silent):
 
 def show_progress(verbose: Verbose, name: str, start: int, steps: int) -> Progress:
     """`verbose` True or "auto": a bar where someone watches, else plain lines. False: nothing."""
-    if verbose is False:
+    if verbose != "auto" and not verbose:
         return Silent()
     return Bar(name, start, steps) if sys.stderr.isatty() or _in_notebook() else Lines(name, start, steps)
 

@@ -44,7 +44,7 @@ def check_task(method: Method, task: str) -> None:
 def as_method(method: Any) -> Method:
     """A name or a recipe -> a recipe."""
     if not isinstance(method, str):
-        if not dataclasses.is_dataclass(method) or isinstance(method, type):
+        if isinstance(method, type) or getattr(method, "tasks", None) is None:
             raise OptionError(
                 f"method={method!r}; expected a name or a recipe such as fl.methods.FixMatch(lambda_u=2)."
             )
@@ -59,6 +59,14 @@ def method_name(method: str | Method) -> str:
     """The name of a method, however it was given."""
     recipe = as_method(method)
     return next((name for name, cls in methods.NAMES.items() if type(recipe) is cls), type(recipe).__name__)
+
+
+def is_known(recipe: Any) -> bool:
+    """Whether a recipe and all its parts are in the registry and hold plain values, so that a file can hold it."""
+    if REGISTRY.get(type(recipe).__name__) is not type(recipe):
+        return False
+    values = vars(recipe).values()
+    return all(is_known(v) if dataclasses.is_dataclass(v) else not callable(v) for v in values)
 
 
 def to_dict(recipe: Any) -> dict[str, Any]:

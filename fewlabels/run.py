@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import hashlib
 import json
+import numbers
 import time
+import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +23,10 @@ from torch import Tensor, nn
 from fewlabels import recipes
 from fewlabels.augment import Augmentation, Images, NoAugmentation, Tables
 from fewlabels.batches import Pool, batches
-from fewlabels.checkpoint import load_checkpoint, save_checkpoint
+from fewlabels.checkpoint import load_checkpoint, save_checkpoint, write_file
 from fewlabels.data.images import ImageFiles
-from fewlabels.devices import choose_device, choose_precision, reuse_memory
-from fewlabels.errors import OptionError
+from fewlabels.devices import choose_device, choose_precision, memory_errors, reuse_memory
+from fewlabels.errors import OptionError, SaveError
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
 from fewlabels.networks import MLP, Network, build, describe
@@ -61,12 +64,19 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        choose_device(self.device)
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise OptionError(f"precision={self.precision!r}; expected 'auto', 'float32' or 'bfloat16'.")
+        if isinstance(self.augment, str) and self.augment not in ("auto", "none"):
+            raise OptionError(
+                f"augment={self.augment!r}; expected 'auto', 'none' or an augmentation such as fl.augment.Images()."
+            )
         _whole("steps", 1 if self.steps is None else self.steps)
         _whole("batch_size", self.batch_size)
         _whole("unlabeled_ratio", self.unlabeled_ratio)
         for name, low, high in (("lr", 0.0, 1e3), ("weight_decay", 0.0, 1e3), ("average", 0.0, 1.0)):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not low <= value < high:
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value < high:
                 raise OptionError(f"{name}={value!r}; expected a number from {low:g} to below {high:g}.")
 
 
@@ -79,12 +89,8 @@ def as_augmentation(augment: str | Augmentation, kind: str) -> Augmentation:
     """ "auto" is `Images()` or `Tables()`; "none" leaves rows as they are."""
     if augment == "none":
         return NoAugmentation()
-    if augment == "auto":
-        return Images() if kind == "image" else Tables()
     if isinstance(augment, str):
-        raise OptionError(
-            f"augment={augment!r}; expected 'auto', 'none' or an augmentation such as fl.augment.Images()."
-        )
+        return Images() if kind == "image" else Tables()
     return augment
 
 
@@ -112,19 +118,14 @@ class Run:
         A perceptron runs in float64, so that rounding does not make a row's output depend on its neighbors.
         """
         device = next(self.network.parameters()).device
-        if isinstance(self.network, MLP) and device.type != "mps":
-            network: nn.Module = copy.deepcopy(self.network).double()
-            return torch.cat(
-                [
-                    network(self.scaling.store(x[i : i + _CHUNK]).to(device).double()).cpu()
-                    for i in range(0, len(x), _CHUNK)
-                ]
-            )
-        chunks = []
+        exact = isinstance(self.network, MLP) and device.type != "mps"
+        network: nn.Module = copy.deepcopy(self.network).double() if exact else self.network
+        dtype, chunks = torch.float64 if exact else torch.float32, []
         for start in range(0, len(x), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(x)))
             raw = x.take(rows) if isinstance(x, ImageFiles) else x[rows]
-            chunks.append(self.network(self.scaling.network(self.scaling.store(raw).to(device))).float().cpu())
+            inputs = self.scaling.network(self.scaling.store(raw).to(device))
+            chunks.append(network(inputs.to(dtype)).to("cpu", dtype))
         return torch.cat(chunks)
 
 
@@ -158,16 +159,16 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     ----------
     y : targets of the labeled rows as the task wants them (L,)
     """
-    method, began = options.method, time.perf_counter()
+    method = options.method
     recipes.check_task(method, task.name)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
-    with torch.random.fork_rng(), reuse_memory():
+    with torch.random.fork_rng(), reuse_memory(), memory_errors():
         torch.manual_seed(options.seed)
         scaling = learn_scaling(partial)
         net, device = _make_net(partial, scaling, task, options)
         pool = _make_pool(partial, scaling, y, device)
-        history = _train(net, pool, scaling, partial, task, options, device)
+        history, seconds = _train(net, pool, scaling, partial, task, options, device)
     network = net.teacher.to("cpu") if device.type == "mps" else net.teacher
     facts = {
         "seed": options.seed,
@@ -177,7 +178,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         "device": str(device),
         "precision": "float32" if net.autocast is None else str(net.autocast).removeprefix("torch."),
         "threads": torch.get_num_threads(),
-        "seconds": time.perf_counter() - began,
+        "seconds": seconds,
     }
     return Run(network, scaling, history, facts)
 
@@ -206,7 +207,7 @@ def _make_pool(partial: Partial, scaling: Scaling, y: NDArray[Any], device: torc
 
 def _train(
     net: Net, pool: Pool, scaling: Scaling, partial: Partial, task: Task, options: Options, device: torch.device
-) -> list[dict[str, float]]:
+) -> tuple[list[dict[str, float]], float]:
     method, steps = options.method, int(options.steps or 1)
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
@@ -233,9 +234,9 @@ def _train(
             if entry:
                 progress.update(step.number, entry["loss"])
             saver.save_if_due(step, history, force=step.number == steps or interrupts.caught is not None)
-            if interrupts.caught is not None and step.number < steps:
+            if interrupts.caught is not None:
                 interrupts.stop(saver.how_to_go_on(step.number, steps))
-    return history.entries
+    return history.entries, saver.seconds()
 
 
 def _to(state: State, device: torch.device) -> State:
@@ -250,31 +251,45 @@ class _Saver:
         self.net, self.optimizer = net, optimizer
         self.fingerprint = "" if self.folder is None else _fingerprint(partial, options)
         self.saved = time.monotonic()
+        self.began = time.perf_counter()
+        self.before = 0.0
+
+    def seconds(self) -> float:
+        """Spent on this run, in this process and in those before it."""
+        return self.before + time.perf_counter() - self.began
 
     @property
     def path(self) -> Path:
         return Path(self.folder or ".") / "checkpoint" / "last.safetensors"
 
     def resume(self, state: State, steps: int) -> tuple[State, int, _History]:
-        if self.folder is None or not self.path.exists():
+        if self.folder is None:
             return state, 0, _History(steps, [], [])
-        state, about = load_checkpoint(self.path, self.net, self.optimizer, state, self.fingerprint)
+        about: dict[str, Any] = {"step": 0, "history": [], "pending": []}
+        if self.path.exists():
+            state, about = load_checkpoint(self.path, self.net, self.optimizer, state, self.fingerprint)
+            self.before = about["seconds"]
+            # as the run began, not as a timing in this process would choose
+            self.net.autocast = None if about["precision"] is None else torch.bfloat16
         # lines written after the checkpoint will be written again
         lines = "".join(json.dumps(entry) + "\n" for entry in about["history"])
-        (self.folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+        write_file(self.folder / "metrics.jsonl", lines.encode())
         return state, about["step"], _History(steps, about["history"], about["pending"])
 
     def write_metrics(self, entry: dict[str, float] | None) -> None:
         if self.folder is None or entry is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        try:
+            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise SaveError(f"cannot write {self.folder / 'metrics.jsonl'}: {error.strerror}.") from error
 
     def save_if_due(self, step: Step, history: _History, *, force: bool) -> None:
         if self.folder is None or not (force or time.monotonic() - self.saved > _SAVE_EVERY):
             return
-        about = {"fingerprint": self.fingerprint, "step": step.number}
+        about = {"fingerprint": self.fingerprint, "step": step.number, "seconds": self.seconds()}
+        about["precision"] = None if self.net.autocast is None else str(self.net.autocast).removeprefix("torch.")
         about |= {"history": history.entries, "pending": history.pending()}
         save_checkpoint(self.path, self.net, self.optimizer, step.state, about)
         self.saved = time.monotonic()
@@ -298,9 +313,10 @@ def _fingerprint(partial: Partial, options: Options) -> str:
             digest.update(tensor.detach().cpu().float().numpy().tobytes())
     digest.update(partial.labeled.tobytes() + np.ascontiguousarray(partial.y).tobytes())
     if isinstance(partial.x, ImageFiles):
-        digest.update("\n".join(map(str, partial.x.paths)).encode())
+        digest.update(repr((partial.x.size, partial.x.channels, partial.x.paths)).encode())
     else:
-        digest.update(repr(partial.x.shape).encode() + np.ascontiguousarray(partial.x).tobytes())
+        digest.update(repr(partial.x.shape).encode())
+        digest.update(np.ascontiguousarray(partial.x).data)
     return digest.hexdigest()
 
 
@@ -308,6 +324,9 @@ def _told(value: Any) -> str:
     """A value as text that is the same in the next process: functions by name, not by address."""
     if dataclasses.is_dataclass(value):
         return f"{type(value).__name__}({','.join(f'{k}={_told(v)}' for k, v in sorted(vars(value).items()))})"
-    if isinstance(value, nn.Module):
-        return type(value).__qualname__
-    return f"{value.__module__}.{value.__qualname__}" if callable(value) else repr(value)
+    if isinstance(value, functools.partial):
+        return f"partial({_told(value.func)},{value.args!r},{value.keywords!r})"
+    if isinstance(value, types.FunctionType):
+        # lambdas share a name: their code tells them apart
+        return f"{value.__module__}.{value.__qualname__}:{value.__code__.co_code.hex()}"
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else repr(value)

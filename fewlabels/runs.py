@@ -88,26 +88,38 @@ class RunFolder:
         self.path = path
         text = tomlkit.dumps(_without_none(config))
         file = path / "config.toml"
-        if file.exists():
-            if file.read_text(encoding="utf-8") != text:
-                raise InputError(
-                    f"{path} holds a run with other settings (see {file}). Repeat its command to go on with it, "
-                    "or choose another folder with --out."
-                )
-        elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        # a folder with nothing but the settings of a command that was refused may be taken over
+        others = [p for p in path.iterdir() if p.name != file.name] if path.is_dir() else []
+        if (path.exists() and not path.is_dir()) or (others and not file.exists()):
             raise InputError(f"{path} exists and is not a run folder. Choose another one with --out.")
-        else:
-            write_file(file, text.encode())
+        if others and _read(file) != text:
+            raise InputError(
+                f"{path} holds a run with other settings (see {file}). Repeat its command to go on with it, "
+                "or choose another folder with --out."
+            )
+        write_file(file, text.encode())
 
     @property
     def finished(self) -> dict[str, Any] | None:
         """What the finished run said, or None while it is unfinished."""
         file = self.path / "done.json"
-        done: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        if not file.exists():
+            return None
+        try:
+            done: dict[str, Any] = json.loads(_read(file))
+        except ValueError as error:
+            raise InputError(f"{file} is damaged ({error}). Delete it to finish the run again.") from error
         return done
 
     def finish(self, **said: Any) -> None:
         write_file(self.path / "done.json", json.dumps(said).encode())
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}. Choose another folder with --out.") from error
 
 
 def _without_none(value: Any) -> Any:

@@ -76,6 +76,6 @@ def _range(x: NDArray[Any]) -> tuple[float, float]:
     low, high = float(x.min()), float(x.max())
     if low >= 0 and high <= 1:
         return 0.0, 1.0
-    if low >= 0 and high <= 255:
+    if low >= 0 and 64 <= high <= 255:
         return 0.0, 255.0
     return low, high if high > low else low + 1.0

@@ -143,6 +143,10 @@ def test_methods_and_doctor(capsys):
         (["compare", "{npz}", "--set", "lr=1e2"], 5, "not taken"),
         (["predict", "nowhere", "{npz}"], 3, "no model in"),
         (["fit", "{npz}", "--out", "{npz}"], 3, "not a run folder"),
+        (["demo", "--seed", "-1"], 2, "random_state=-1"),
+        (["compare", "{npz}", "--method", "supervised"], 2, "baseline itself"),
+        (["fit", "{npz}", "--set", "weight=Hard"], 2, "cannot be 'Hard'"),
+        (["fit", "{npz}", "--set", "network=convnet-0"], 2, "is not known"),
         (["fit", "{npz}", "--set", "device=cuda:7"], 2, "not on this machine"),
     ],
 )
@@ -152,6 +156,21 @@ def test_wrong_words_get_one_sentence_and_an_exit_code(words, code, message, npz
     err = capsys.readouterr().err
     assert message in err
     assert "Traceback" not in err
+
+
+def test_a_refused_command_does_not_claim_its_folder(npz, tmp_path, capsys):
+    out = tmp_path / "run"
+    run("fit", npz, "--out", out, "--set", "network=mlpp", "--quiet", expect=2)
+    run("fit", npz, "--out", out, "--set", "network=mlp", "--set", "steps=2", "--quiet")
+
+
+def test_hidden_test_labels_are_refused_before_training(npz, tmp_path, capsys):
+    data = dict(np.load(npz))
+    data["y_test"][3] = -1
+    np.savez(npz, **data)
+    for verb in ("fit", "compare"):
+        run(verb, npz, "--out", tmp_path / verb, "--set", "steps=1000000", expect=3)
+        assert "unlabeled rows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["fti"], ["fit"], ["compare", "x", "--no-such"]])

@@ -94,6 +94,8 @@ def test_an_estimator_carries_its_options_into_both(digits):
     result = fl.compare(digits.X, digits.y, digits.X_test, digits.y_test, method=model, random_state=1)
     assert result.settings["method"]["lambda_u"] == 3.0
     assert result.baseline.network == "convnet-8"
+    with pytest.raises(OptionError, match="baseline itself"):
+        fl.compare(digits.X, digits.y, method="supervised")
     with pytest.raises(OptionError, match="go on the estimator"):
         fl.compare(digits.X, digits.y, method=model, steps=5)
 
@@ -114,6 +116,8 @@ def test_the_report_is_written_with_its_facts_beside_it(result, tmp_path):
         (lambda d: fl.compare(d.X, d.y, d.X_test, d.y_test[:-1], steps=1), "one label for each row"),
         (lambda d: fl.compare(d.X, d.y, d.X_test, np.full(len(d.y_test), 77), steps=1), "classes that no labeled row"),
         (lambda d: fl.compare(d.X, d.y, d.X_test, np.r_[-1, d.y_test[1:]], steps=1), "unlabeled rows"),
+        (lambda d: fl.compare(d.X, d.y, d.X_test[:, :7], d.y_test, steps=10**9), "fitted on|images of"),
+        (lambda d: fl.compare(d.X_test, d.y_test, d.X, d.y), "no unlabeled row"),
         (lambda d: fl.compare(d.X, np.where(np.arange(len(d.y)) < 3, np.arange(len(d.y)), -1)), "at least"),
     ],
 )

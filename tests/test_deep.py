@@ -243,3 +243,70 @@ def test_a_model_that_cannot_be_written_says_where(fitted, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SaveError, match="cannot write .*file"):
         fitted[0].save(tmp_path / "file")
+
+
+# --- what a careful reviewer found ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["mlp-16-1", "convnet-4"])
+def test_every_network_predicts_what_it_was_trained_on(network):
+    """Labels on all rows and no augmentation: a network that sees the same inputs at predict time fits them."""
+    data = digits(n_labels=1000)
+    keep = data.y != -1
+    clf = fl.DeepClassifier("supervised", network=network, augment="none", steps=300, random_state=0, verbose=False)
+    assert clf.fit(data.X[keep], data.y[keep]).score(data.X[keep], data.y[keep]) > 0.95
+
+
+def test_float_images_of_a_small_range_keep_their_levels():
+    from sklearn.datasets import load_digits
+
+    images = load_digits().images[:100]
+    clf = model().fit(images, np.arange(100) % 2)
+    assert len(np.unique(clf.run_.scaling.store(images[..., None]).numpy())) == 17
+
+
+def test_a_refit_that_fails_leaves_the_fitted_model_whole():
+    data = fl.datasets.load_breast_cancer(random_state=0)
+    clf = fl.DeepClassifier(steps=5, random_state=0, verbose=False).fit(data.X, data.y)
+    before = clf.predict(data.X_test)
+    clf.set_params(lr=900.0, steps=200)
+    with pytest.raises(fl.errors.DivergenceError):
+        clf.fit(data.X, np.where(data.y == -1, None, np.array([f"class {c}" for c in data.y], dtype=object)))
+    assert np.array_equal(clf.predict(data.X_test), before)
+
+
+def test_a_refit_without_names_forgets_the_names():
+    import pandas as pd
+
+    data = fl.datasets.load_breast_cancer(random_state=0)
+    clf = fl.DeepClassifier(steps=2, random_state=0, verbose=False)
+    clf.fit(pd.DataFrame(data.X, columns=[f"f{i}" for i in range(30)]), data.y)
+    assert not hasattr(clf.fit(data.X, data.y), "feature_names_in_")
+
+
+def test_going_on_needs_a_known_seed(tmp_path):
+    data = digits()
+    with pytest.raises(OptionError, match="set random_state to an integer"):
+        fl.DeepClassifier(folder=tmp_path, steps=1).fit(data.X, data.y)
+
+
+def test_parts_of_the_users_own_are_not_in_the_file(fitted, tmp_path):
+    import dataclasses
+
+    @dataclasses.dataclass(frozen=True)
+    class Own(fl.parts.Fixed):
+        pass
+
+    data = fitted[1]
+    clf = model(fl.methods.FixMatch(weight=Own())).fit(data.X, data.y)
+    back = fl.load(clf.save(tmp_path / "m"))
+    assert np.array_equal(back.predict(data.X_test), clf.predict(data.X_test))
+    with pytest.raises(OptionError, match="not saved"):
+        back.fit(data.X, data.y)
+
+
+def test_numbers_of_numpy_can_be_saved(fitted, tmp_path):
+    data = fitted[1]
+    clf = fl.DeepClassifier(steps=np.int64(3), lr=np.float32(0.01), random_state=np.int64(4), verbose=False)
+    back = fl.load(clf.fit(data.X, data.y).save(tmp_path / "m"))
+    assert (back.steps, back.random_state) == (3, 4)

@@ -458,3 +458,82 @@ def test_augmentation_leaves_the_number_of_threads_as_it_was():
     with one_thread():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == 2
+
+
+def test_an_interrupt_in_the_last_step_is_not_lost(tmp_path, monkeypatch):
+    import fewlabels.run as module
+
+    real = module.train
+
+    def loop(*args, **kwargs):
+        for step in real(*args, **kwargs):
+            if step.number == 12:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield step
+
+    monkeypatch.setattr(module, "train", loop)
+    with pytest.raises(KeyboardInterrupt, match="saved in"):
+        run(folder=tmp_path)
+
+
+def test_a_resumed_run_keeps_its_precision_and_counts_its_time(tmp_path, monkeypatch):
+    import fewlabels.devices as devices
+
+    monkeypatch.setattr(devices, "bfloat16_gain", lambda _: 2.0)
+    first = run(data=pictures(), folder=tmp_path)
+    assert first.facts["precision"] == "bfloat16"
+    monkeypatch.setattr(devices, "bfloat16_gain", lambda _: 0.5)
+    again = run(data=pictures(), folder=tmp_path)
+    assert again.facts["precision"] == "bfloat16"
+    assert again.facts["seconds"] >= first.facts["seconds"] * 0.5
+    assert same(first, again)
+
+
+def test_a_run_that_left_no_checkpoint_begins_its_metrics_anew(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1.0, "loss": 0.5}\n')
+    run(folder=tmp_path)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 12
+
+
+def test_fingerprints_tell_factories_networks_and_image_sizes_apart(files):
+    import functools
+
+    from fewlabels.data.images import ImageFiles
+    from fewlabels.run import _fingerprint
+
+    paths, x, y = files
+    data = partial(x, y)
+
+    def of(network, data=data):
+        return _fingerprint(data, options(network=network))
+
+    networks = [
+        lambda s, k: nn.Linear(1, k),
+        lambda s, k: nn.Linear(k, 1),
+        functools.partial(build, "mlp"),
+        nn.Sequential(nn.ReLU()),
+        nn.Sequential(nn.Tanh()),
+        "mlp",
+    ]
+    assert len({of(network) for network in networks}) == len(networks)
+    assert of(networks[0]) == of(networks[0])
+    sizes = [partial(ImageFiles(tuple(paths), size, 1), y) for size in ((8, 8), (9, 9))]
+    assert of("auto", sizes[0]) != of("auto", sizes[1])
+
+
+def test_out_of_memory_says_what_to_do():
+    from fewlabels.errors import ResourceError
+
+    with pytest.raises(ResourceError, match="Lower batch_size"):
+        run(network=lambda shape, k: nn.Linear(shape[0], 10**14))
+
+
+def test_a_bad_image_in_a_worker_is_one_sentence(files):
+    from fewlabels.data.images import ImageFiles
+
+    paths, _, y = files
+    paths[20].write_bytes(b"not an image")
+    with pytest.raises(InputError) as caught:
+        run(data=(ImageFiles(tuple(map(str, paths)), (8, 8), 1), y))
+    assert "20.png" in str(caught.value)
+    assert "Traceback" not in str(caught.value)

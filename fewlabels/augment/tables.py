@@ -37,8 +37,8 @@ class Tables:
     composition.
     """
 
-    noise: float = 0.1
-    strong_noise: float = 0.2
+    noise: float = 0.3
+    strong_noise: float = 0.5
     swap: float = 0.1
     mask: float = 0.2
 

@@ -43,7 +43,9 @@ def load_npz(path: Path, *, task: str | None = None) -> Bunch:
             raise
         raise UnsafeFileError(f"{path} is no readable .npz ({error}). Write it anew with np.savez.") from error
     for x, y in (("X", "y"), ("X_test", "y_test")):
-        if x in data and y in data and (np.ndim(data[x]) == 0 or np.shape(data[x])[0] != np.shape(data[y])[0]):
+        if x in data and np.ndim(data[x]) == 0:
+            raise InputError(f"{path}: {x} is a single value; expected an array with one row for each item.")
+        if x in data and y in data and np.shape(data[x])[:1] != np.shape(data[y])[:1]:
             raise InputError(f"{path}: {x} has shape {data[x].shape}, {y} has {data[y].shape}; lengths differ.")
     if ("X_test" in data) != ("y_test" in data):
         raise InputError(f"{path} has only one of X_test and y_test; store both or neither.")

@@ -64,6 +64,9 @@ def _labels_and_files(path: Path, task: str | None, notes: list[str]) -> tuple[l
             raise OptionError("task='numbers' needs a labels.csv; folders named by class hold no numbers.")
         files, y = _by_class(path / "labeled", notes)
         more = _images(path / "unlabeled", notes) if (path / "unlabeled").is_dir() else []
+        strange = sorted(p.name for p in path.iterdir() if p.name not in ("labeled", "unlabeled", "test"))
+        if strange:
+            notes.append(f"Not used, beside labeled/, unlabeled/ and test/: {', '.join(strange[:5])}.")
         return files + more, np.concatenate([y, np.full(len(more), None)]), "classes"
     if (path / "labels.csv").is_file():
         files = _images(path, notes, leave_out=("labels.csv", "test"))

@@ -50,7 +50,7 @@ def _by_name(name: str, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
         "convnet": (True, 1, lambda *n: ConvNet(shape, n_outputs, *n)),
         "wide_resnet": (True, 2, lambda *n: WideResNet(shape, n_outputs, *n)),
     }
-    if kind not in makers or not all(n.isdigit() for n in numbers) or len(numbers) > makers[kind][1]:
+    if kind not in makers or not all(n.isdecimal() and int(n) > 0 for n in numbers) or len(numbers) > makers[kind][1]:
         near = difflib.get_close_matches(name, makers, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         known = "'mlp', 'mlp-WIDTH-DEPTH', 'convnet', 'convnet-WIDTH', 'wide_resnet-DEPTH-WIDTH'"
@@ -63,4 +63,5 @@ def _by_name(name: str, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
 
 def describe(network: Any) -> str:
     """How `network=` is written down in reports and model files."""
-    return network if isinstance(network, str) else type(network).__name__
+    name = getattr(network, "__name__", type(network).__name__)
+    return network if isinstance(network, str) else f"your own ({name})"
