@@ -16,8 +16,15 @@ from common import add_row, machine, rows_of
 
 import fewlabels as fl
 
-# Chosen with --validate, seeds 100 and above; see the docs' concepts page.
-SETTINGS = {"network": "convnet-32", "steps": 3000, "unlabeled_ratio": 4}
+# For both models; chosen on rows held out of the training set, see the docs' concepts page. Mirroring is allowed:
+# a mirrored shirt is a shirt.
+SETTINGS = {
+    "network": "convnet-32",
+    "steps": 3000,
+    "unlabeled_ratio": 4,
+    "lr": 0.1,
+    "augment": fl.augment.Images(shift=0.07, flip=True),
+}
 
 
 def validation(data, seed):

@@ -36,6 +36,7 @@ class Comparison:
     baseline, candidate : fitted estimators; `history_` is a list of dicts with "step", "loss", ...
     baseline_name, candidate_name : the methods' names, e.g. "supervised", "fixmatch"
     X_eval, y_eval : the evaluation rows, (n, ...) and (n,), in the user's types
+    rows_eval : which rows these are, of X when they were held out of it, else of X_test (n,)
     baseline_output, candidate_output : probabilities (n, K) in the order of `classes`, or predictions (n,)
     classes : ndarray (K,) or None for numbers
     held_out : True when the evaluation rows were taken from the labels (no test set was given)
@@ -54,6 +55,7 @@ class Comparison:
     candidate_name: str
     X_eval: Any
     y_eval: NDArray[Any]
+    rows_eval: NDArray[np.int64]
     baseline_output: NDArray[np.float64]
     candidate_output: NDArray[np.float64]
     classes: NDArray[Any] | None
@@ -145,13 +147,14 @@ def compare(
     task = "numbers" if is_regressor(candidate) else "classes"
     held_out = X_test is None
     if held_out:
-        X, y, X_test, y_test = _hold_out(X, y, task, holdout, seed)
+        X, y, X_test, y_test, rows_eval = _hold_out(X, y, task, holdout, seed)
     elif y_test is None:
         raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
     data = partial(X, y, task=task)  # type: ignore[arg-type]
     if len(data.labeled) == len(data.x):
         raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
     y_test = check_evaluation(X_test, y_test, data)
+    rows_eval = rows_eval if held_out else np.arange(len(y_test))
     candidate.set_params(random_state=seed)
     baseline = candidate.baseline()
     for model, name in ((baseline, "baseline"), (candidate, "candidate")):
@@ -166,6 +169,7 @@ def compare(
         candidate_name=method_name(candidate.method),
         X_eval=X_test,
         y_eval=y_test,
+        rows_eval=rows_eval,
         baseline_output=outputs[0],
         candidate_output=outputs[1],
         classes=data.classes,
@@ -191,8 +195,8 @@ def _estimator(method: Any, task: str, steps: int | None, device: str, verbose: 
     return makers[task](chosen, steps=steps, device=device, verbose=verbose)
 
 
-def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[Any, Any, Any, NDArray[Any]]:
-    """Take some labeled rows out, stratified: (X and y without them, those rows, their labels)."""
+def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[Any, Any, Any, NDArray[Any], NDArray[Any]]:
+    """Take some labeled rows out, stratified: (X and y without them, those rows, their labels, which they are)."""
     if not 0 < share < 1:
         raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
     data = partial(X, y, task=task, min_per_class=2)  # type: ignore[arg-type]
@@ -208,7 +212,7 @@ def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[Any, 
     # not even as unlabeled rows do they stay: a model must not have seen what it is judged on
     rest = np.setdiff1d(np.arange(len(data.x)), rows)
     labels = data.y[out] if data.classes is None else data.classes[data.y[out]]
-    return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels
+    return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels, rows
 
 
 def check_evaluation(X_test: Any, y_test: Any, data: Partial) -> NDArray[Any]:

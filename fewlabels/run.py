@@ -76,7 +76,7 @@ class Options:
         _whole("unlabeled_ratio", self.unlabeled_ratio)
         for name, low, high in (("lr", 0.0, 1e3), ("weight_decay", 0.0, 1e3), ("average", 0.0, 1.0)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= value < high:
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) < high:
                 raise OptionError(f"{name}={value!r}; expected a number from {low:g} to below {high:g}.")
 
 

@@ -44,7 +44,9 @@ class Scaling:
         if x.dtype != np.uint8:
             levels = (x - self.low) * (255 / (self.high - self.low))
             x = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-        return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous()
+        channels_first = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        # a read-only array of the user's (a memory map, say) is copied: PyTorch cannot promise not to write
+        return torch.from_numpy(channels_first if channels_first.flags.writeable else channels_first.copy())
 
     def network(self, x: Tensor) -> Tensor:
         """Rows as kept (and augmented) -> network input: images normalized per channel, channels last."""

@@ -70,6 +70,8 @@ def test_without_a_test_set_a_stratified_part_of_the_labels_is_held_out():
     held = fl.compare(data.X, names, steps=10, random_state=0, verbose=False)
     assert held.held_out
     assert held.paired.n == 30
+    assert np.array_equal(held.y_eval, names[held.rows_eval])
+    assert np.array_equal(held.X_eval, data.X[held.rows_eval])
     assert sorted(set(held.y_eval)) == [f"digit {c}" for c in range(10)]
     assert held.data["n_labeled"] == 70
     assert held.data["n_rows"] == len(data.X) - 30, "no model sees the rows it is judged on, not even unlabeled"

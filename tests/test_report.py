@@ -64,6 +64,7 @@ def comparison(task, X, y, one, other, classes=None, **changes):
         "candidate_name": "fixmatch",
         "X_eval": X,
         "y_eval": np.asarray(y),
+        "rows_eval": np.arange(len(y)),
         "baseline_output": one,
         "candidate_output": other,
         "classes": None if classes is None else np.asarray(classes),

@@ -43,10 +43,17 @@ def group(
 def _rows_block(comparison: Comparison, title: str, rows: NDArray[np.int64], say: Say) -> Block:
     if _are_images(comparison):
         images = [_image(comparison.X_eval, int(row)) for row in rows]
-        return Gallery(tuple(Item(image, int(row), *say(int(row))) for image, row in zip(images, rows, strict=True)))
+        return Gallery(
+            tuple(
+                Item(image, int(comparison.rows_eval[row]), *say(int(row)))
+                for image, row in zip(images, rows, strict=True)
+            )
+        )
     columns, cells = _table_rows(comparison, rows)
     head = ("row", "true", "labels only says", "with unlabeled says", *columns)
-    body = tuple((str(row), *say(int(row)), *values) for row, values in zip(rows, cells, strict=True))
+    body = tuple(
+        (str(comparison.rows_eval[row]), *say(int(row)), *values) for row, values in zip(rows, cells, strict=True)
+    )
     return Table(title, head, body, under_heading=True)
 
 
