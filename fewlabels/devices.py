@@ -25,16 +25,18 @@ def choose_device(device: str | torch.device) -> torch.device:
     ------
     OptionError : the device asked for is not there
     """
-    device, there = str(device), ["cpu"]
-    if torch.backends.mps.is_available():
-        there.insert(0, "mps")
-    if torch.cuda.is_available():
-        there.insert(0, "cuda")
+    device, there = str(device), devices_here()
     if device == "auto":
         return torch.device(there[0])
     if device.split(":")[0] not in there:
         raise OptionError(f"device={device!r} is not on this machine. There is: {', '.join(there)}; or 'auto'.")
     return torch.device(device)
+
+
+def devices_here() -> list[str]:
+    """The kinds of device on this machine, the quickest first."""
+    known = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [name for name, here in known.items() if here]
 
 
 def choose_precision(precision: str, network: nn.Module, device: torch.device) -> torch.dtype | None:

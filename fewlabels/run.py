@@ -25,7 +25,7 @@ from fewlabels.augment import Augmentation, Images, NoAugmentation, Tables
 from fewlabels.batches import Pool, batches
 from fewlabels.checkpoint import load_checkpoint, save_checkpoint, write_file
 from fewlabels.data.images import ImageFiles
-from fewlabels.devices import choose_device, choose_precision, memory_errors, reuse_memory
+from fewlabels.devices import choose_device, choose_precision, devices_here, memory_errors, reuse_memory
 from fewlabels.errors import OptionError, SaveError
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
@@ -100,7 +100,8 @@ class Run:
 
     Attributes
     ----------
-    network : the moving average of the trained network, in evaluation mode
+    network : the moving average of the trained network, in evaluation mode, on the CPU, so that it can be
+        pickled and read where there is no accelerator
     scaling : how rows become its inputs
     history : at most 200 dicts with "step", "loss" and the method's metrics, each a mean since the last
     facts : what was resolved: seed, steps, device, precision, threads, parameters, seconds
@@ -113,14 +114,17 @@ class Run:
 
     @torch.no_grad()
     def outputs(self, x: NDArray[Any] | ImageFiles) -> Tensor:
-        """Network outputs (N, n_outputs) on the CPU, in float32 whatever the training precision was.
+        """Network outputs (N, n_outputs), on the CPU.
 
-        A perceptron runs in float64, so that rounding does not make a row's output depend on its neighbors.
+        Computed on the device of the training if it is there, in float32 whatever the training's precision
+        was. A perceptron runs in float64, so that rounding does not make a row's output depend on its neighbors.
         """
-        device = next(self.network.parameters()).device
+        device = torch.device(self.facts["device"])
+        if device.type not in devices_here():
+            device = torch.device("cpu")
         exact = isinstance(self.network, MLP) and device.type != "mps"
-        network: nn.Module = copy.deepcopy(self.network).double() if exact else self.network
         dtype, chunks = torch.float64 if exact else torch.float32, []
+        network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
         for start in range(0, len(x), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(x)))
             raw = x.take(rows) if isinstance(x, ImageFiles) else x[rows]
@@ -163,13 +167,14 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     recipes.check_task(method, task.name)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
-    with torch.random.fork_rng(), reuse_memory(), memory_errors():
+    device = choose_device(options.device)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors():
         torch.manual_seed(options.seed)
         scaling = learn_scaling(partial)
-        net, device = _make_net(partial, scaling, task, options)
+        net = _make_net(partial, task, options, device)
         pool = _make_pool(partial, scaling, y, device)
         history, seconds = _train(net, pool, scaling, partial, task, options, device)
-    network = net.teacher.to("cpu") if device.type == "mps" else net.teacher
+    network = net.teacher.to("cpu")
     facts = {
         "seed": options.seed,
         "steps": options.steps,
@@ -183,13 +188,12 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     return Run(network, scaling, history, facts)
 
 
-def _make_net(partial: Partial, scaling: Scaling, task: Task, options: Options) -> tuple[Net, torch.device]:
-    device = choose_device(options.device)
+def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:
     network = build(options.network, row_shape(partial), task.n_outputs).to(device)
     if partial.kind == "image":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = choose_precision(options.precision, network, device)
-    return Net(network, task, average=options.average, autocast=precision), device
+    return Net(network, task, average=options.average, autocast=precision)
 
 
 def row_shape(partial: Partial) -> tuple[int, ...]:
