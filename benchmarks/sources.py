@@ -23,7 +23,7 @@ VARIANTS = [
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--part", type=int, default=0, help="which share of the runs this process takes")
     parser.add_argument("--parts", type=int, default=1)
     options = parser.parse_args()
@@ -40,6 +40,7 @@ def main():
             fl.methods.FixMatch(source=source),
             steps=options.steps,
             unlabeled_ratio=4,
+            lr=0.1,
             precision=precision,
             random_state=seed,
             verbose=False,
