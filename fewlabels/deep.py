@@ -223,7 +223,8 @@ class DeepClassifier(ClassifierMixin, _Deep):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(N,) the likeliest class of each row, in the type of y."""
-        guess: NDArray[Any] = self.classes_[self._outputs(X).argmax(1).numpy()]
+        likeliest = self._outputs(X).argmax(1).numpy()  # first: it says so if the model is not fitted
+        guess: NDArray[Any] = self.classes_[likeliest]
         return guess
 
 
