@@ -46,7 +46,7 @@ def demo(*, out: Path = Path("fewlabels-demo"), seed: int = 0, quiet: Quiet = Fa
     seed : Of both trainings and of the choice of labels.
     """
     from fewlabels import datasets
-    from fewlabels.deep import check_seed
+    from fewlabels.seeds import check_seed
 
     data = datasets.load_digits(random_state=check_seed(seed))
     data.notes, data.ids, data.encoder, data.name = [], None, None, "digits"

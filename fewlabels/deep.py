@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from fewlabels.networks import Network
 from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose
 from fewlabels.run import Options, Run, fit_run
+from fewlabels.seeds import check_seed
 from fewlabels.tasks import Classes, Numbers, Task
 
 __all__ = ["DeepClassifier", "DeepRegressor", "load"]
@@ -100,22 +100,6 @@ class _Deep(BaseEstimator):
 
         check_is_fitted(self, "run_")
         return save_model(self, Path(path))
-
-
-def check_seed(random_state: Any) -> int:
-    """None, a RandomState or an integer -> an integer from 0 to 2^32 - 1.
-
-    Raises
-    ------
-    OptionError : an integer outside that range
-    """
-    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
-        if not 0 <= random_state < 2**32:
-            raise OptionError(
-                f"random_state={random_state}; expected None, a RandomState or an integer from 0 to 2^32 - 1."
-            )
-        return int(random_state)
-    return int(check_random_state(random_state).randint(2**31))
 
 
 class DeepClassifier(ClassifierMixin, _Deep):

@@ -19,8 +19,8 @@ class Partial:
 
     Attributes
     ----------
-    x : ndarray (N, D) float64 for tables; ndarray (N, H, W, C) uint8 or float32 for images; or an
-        `fewlabels.data.images.ImageFiles` when the images do not fit in memory
+    x : ndarray (N, D) float64 for tables (csr_array where sparse rows are taken); ndarray (N, H, W, C) uint8
+        or float32 for images; or an `fewlabels.data.images.ImageFiles` when the images do not fit in memory
     y : ndarray (L,) int64 indices into `classes`, or float64 targets; one per *labeled* row
     labeled : ndarray (L,) int64, the labeled rows, ascending
     classes : ndarray (K,) in the user's own type, sorted; None for numbers
@@ -38,7 +38,7 @@ class Partial:
     @property
     def n_rows(self) -> int:
         """How many rows, labeled and unlabeled."""
-        return len(self.x)
+        return int(self.x.shape[0])
 
     @property
     def n_classes(self) -> int:
@@ -59,7 +59,15 @@ class Partial:
         return Form(self.kind, self.x.shape[1:], dtype, self.feature_names)
 
 
-def partial(X: Any, y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MARKS, min_per_class: int = 1) -> Partial:
+def partial(
+    X: Any,
+    y: Any,
+    *,
+    task: Task = "classes",
+    unlabeled: Any = USUAL_MARKS,
+    min_per_class: int = 1,
+    sparse: bool = False,
+) -> Partial:
     """Check X and y and keep the labels of the labeled rows only.
 
     Parameters
@@ -72,6 +80,7 @@ def partial(X: Any, y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MA
     unlabeled : the one mark that means unlabeled, e.g. "unknown" or 0, in place of the usual ones;
         ``unlabeled=None`` also lets -1 be a class
     min_per_class : how many labeled rows each class needs
+    sparse : whether a SciPy sparse X may stay sparse (CSR) instead of being refused
 
     Returns
     -------
@@ -87,17 +96,18 @@ def partial(X: Any, y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MA
     >>> part.labeled.tolist(), part.y.tolist(), part.classes.tolist()
     ([0, 2], [0, 1], ['cat', 'dog'])
     """
-    x, form = read_X(X)
+    x, form = read_X(X, sparse=sparse)
     vector = as_vector(y)
-    if len(vector) != len(x):
+    n = x.shape[0]
+    if len(vector) != n:
         raise InputError(
-            f"Found input variables with inconsistent numbers of samples: X has {len(x)}, y has "
+            f"Found input variables with inconsistent numbers of samples: X has {n}, y has "
             f"{len(vector)}. Give one label or mark for each row of X."
         )
     labels = read_labels(vector, task=task, unlabeled=unlabeled)
     if len(labels.rows) == 0:
         least = "at least one row of each of two classes" if task == "classes" else "some rows"
-        raise InputError(f"y has no labeled row: all {len(x)} are {labels.mark}. Label {least}.")
+        raise InputError(f"y has no labeled row: all {n} are {labels.mark}. Label {least}.")
     if task == "numbers":
         return Partial(x, labels.values, labels.rows, None, form.kind, form.feature_names)
     classes, codes = _classes(labels, min_per_class)

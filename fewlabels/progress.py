@@ -20,7 +20,7 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def update(self, step: int, loss: float) -> None: ...
+    def update(self, step: int, note: str = "") -> None: ...
 
 
 class Silent:
@@ -32,30 +32,31 @@ class Silent:
     def __exit__(self, *_: object) -> None:
         return None
 
-    def update(self, step: int, loss: float) -> None:
+    def update(self, step: int, note: str = "") -> None:
         return None
 
 
 class Lines(Silent):
     """One plain line on standard error every few seconds."""
 
-    def __init__(self, name: str, start: int, steps: int) -> None:
-        self.name, self.first, self.steps = name, start, steps
+    def __init__(self, name: str, start: int, steps: int, unit: str = "step") -> None:
+        self.name, self.first, self.steps, self.unit = name, start, steps, unit
         self.began = self.said = time.monotonic()
 
-    def update(self, step: int, loss: float) -> None:
+    def update(self, step: int, note: str = "") -> None:
         now = time.monotonic()
         if now - self.said < _EVERY:
             return
         self.said = now
         left = (now - self.began) / max(step - self.first, 1) * (self.steps - step)
-        print(f"{self.name}: step {step} of {self.steps}, loss {loss:.3f}, {_clock(left)} left", file=sys.stderr)
+        said = [f"{self.unit} {step} of {self.steps}", note, f"{_clock(left)} left"]
+        print(f"{self.name}: {', '.join(filter(None, said))}", file=sys.stderr)
 
 
 class Bar(Silent):
     """A bar in a terminal or a notebook."""
 
-    def __init__(self, name: str, start: int, steps: int) -> None:
+    def __init__(self, name: str, start: int, steps: int, unit: str = "step") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -63,12 +64,12 @@ class Bar(Silent):
         self.bar = RichProgress(
             TextColumn("{task.description:<14}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} steps  loss {task.fields[loss]:.3f}"),
+            TextColumn(f"{{task.completed:.0f}}/{{task.total:.0f}} {unit}s  {{task.fields[note]}}"),
             TimeRemainingColumn(),
             console=Console(stderr=not _in_notebook()),
             transient=True,
         )
-        self.task = self.bar.add_task(name, total=steps, completed=start, loss=float("nan"))
+        self.task = self.bar.add_task(name, total=steps, completed=start, note="")
 
     def __enter__(self) -> Bar:
         self.bar.start()
@@ -77,15 +78,16 @@ class Bar(Silent):
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
 
-    def update(self, step: int, loss: float) -> None:
-        self.bar.update(self.task, completed=step, loss=loss)
+    def update(self, step: int, note: str = "") -> None:
+        self.bar.update(self.task, completed=step, note=note)
 
 
-def show_progress(verbose: Verbose, name: str, start: int, steps: int) -> Progress:
+def show_progress(verbose: Verbose, name: str, start: int, steps: int, unit: str = "step") -> Progress:
     """`verbose` True or "auto": a bar where someone watches, else plain lines. False: nothing."""
     if verbose != "auto" and not verbose:
         return Silent()
-    return Bar(name, start, steps) if sys.stderr.isatty() or _in_notebook() else Lines(name, start, steps)
+    kind = Bar if sys.stderr.isatty() or _in_notebook() else Lines
+    return kind(name, start, steps, unit)
 
 
 def _in_notebook() -> bool:

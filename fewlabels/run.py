@@ -236,7 +236,7 @@ def _train(
             entry = history.add(step)
             saver.write_metrics(entry)
             if entry:
-                progress.update(step.number, entry["loss"])
+                progress.update(step.number, f"loss {entry['loss']:.3f}")
             saver.save_if_due(step, history, force=step.number == steps or interrupts.caught is not None)
             if interrupts.caught is not None:
                 interrupts.stop(saver.how_to_go_on(step.number, steps))

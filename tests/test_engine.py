@@ -435,7 +435,7 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
     bar = show_progress("auto", "fixmatch", 0, 10)
     assert isinstance(bar, Bar)
     with bar:
-        bar.update(3, 0.5)
+        bar.update(3, "loss 0.500")
         assert bar.bar.tasks[0].completed == 3
 
 

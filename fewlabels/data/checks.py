@@ -50,6 +50,20 @@ def check_finite(a: NDArray[Any], names: tuple[str, ...] | None) -> None:
             raise InputError(f"X has {what} in {count} (first: row {cells[0][0]}{column}). {mend}")
 
 
+def check_finite_sparse(x: Any) -> None:
+    """As `check_finite`, for CSR: only stored cells can be bad."""
+    ok = np.abs(x.data) <= float(np.finfo(np.float32).max)
+    if not ok.all():
+        place = int(np.argmin(ok))
+        row = int(np.searchsorted(x.indptr, place, side="right")) - 1
+        value = x.data[place]
+        what = "NaN" if np.isnan(value) else "inf" if np.isinf(value) else "a value too large for float32"
+        raise InputError(
+            f"X has {what} in {int(np.sum(~ok))} of its stored cells (first: row {row}, column "
+            f"{x.indices[place]}). Impute or rescale them, or drop the rows."
+        )
+
+
 def _column_name(names: tuple[str, ...] | None, column: int) -> str:
     return repr(names[column]) if names else str(column)
 

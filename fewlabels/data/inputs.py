@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
 
-from fewlabels.data.checks import check_finite, check_names, check_shape
+from fewlabels.data.checks import check_finite, check_finite_sparse, check_names, check_shape
 from fewlabels.data.frames import InputTypeError, frame_to_array, is_frame, objects_to_numbers, shown
 from fewlabels.data.images import ImageFiles, read_images
 from fewlabels.errors import InputError
@@ -40,27 +41,30 @@ class Form:
         return prod(self.shape)
 
 
-def read_X(X: Any) -> tuple[Any, Form]:
+def read_X(X: Any, *, sparse: bool = False) -> tuple[Any, Form]:
     """Check training inputs and bring them into one form.
 
     Parameters
     ----------
     X : (N, D) array, list or frame; images (N, H, W[, C]); a list of image paths; an ImageFiles
+    sparse : whether SciPy sparse rows are taken; they come out as CSR
 
     Returns
     -------
-    x : float64 (N, D), C-contiguous; uint8 or float32 (N, H, W, C); or an ImageFiles
+    x : float64 (N, D), C-contiguous, or CSR; uint8 or float32 (N, H, W, C); or an ImageFiles
     form : Form
 
     Raises
     ------
     InputError : anything else; the message says what, where, what was expected and how to mend it
     """
+    if sparse and issparse(X):
+        return _sparse(X)
     raw, names = _raw(X, None)
     return _finish(raw, names)
 
 
-def check_X(X: Any, *, like: Form, name: str = "the estimator") -> Any:
+def check_X(X: Any, *, like: Form, name: str = "the estimator", sparse: bool = False) -> Any:
     """Check new rows against the form that fit saw and bring them into it.
 
     Parameters
@@ -68,6 +72,7 @@ def check_X(X: Any, *, like: Form, name: str = "the estimator") -> Any:
     X : as in `read_X`
     like : the form of the training rows
     name : the estimator's class, for the messages
+    sparse : as in `read_X`
 
     Returns
     -------
@@ -77,12 +82,12 @@ def check_X(X: Any, *, like: Form, name: str = "the estimator") -> Any:
     ------
     InputError : other kind, number or names of columns, image size or value type than in fit
     """
-    raw, names = _raw(X, like)
+    raw, names = (X, None) if sparse and issparse(X) else _raw(X, like)
     # Before looking at values: frames with other columns are often full of NaN, which is not the cause.
     check_names(names, like.feature_names, name)
-    if like.kind == "table" and np.ndim(raw) == 2 and raw.shape[1] != like.n_features:
+    if like.kind == "table" and len(np.shape(raw)) == 2 and raw.shape[1] != like.n_features:
         raise InputError(f"X has {raw.shape[1]} features, but {name} is expecting {like.n_features} features as input.")
-    x, form = _finish(raw, names)
+    x, form = _sparse(raw) if issparse(raw) else _finish(raw, names)
     if form.kind != like.kind or form.shape != like.shape:
         raise InputError(
             f"X has {_described(form)}, but {name} was fitted on {_described(like)}. "
@@ -119,9 +124,19 @@ def _are_paths(X: Any) -> bool:
     return isinstance(X, Sequence) and not isinstance(X, str) and isinstance(next(iter(X), 0), str | os.PathLike)
 
 
-def _array(X: Any) -> NDArray[Any]:
-    from scipy.sparse import issparse
+def _sparse(X: Any) -> tuple[csr_array, Form]:
+    """SciPy's sparse rows as CSR with sorted indices and no doubles."""
+    if X.ndim != 2 or 0 in X.shape:
+        raise InputError(f"X is sparse of shape {X.shape}; expected (N, D) with at least one row and one column.")
+    if X.dtype.kind not in "biuf":
+        raise InputTypeError(f"X is sparse and holds {X.dtype}, but numbers were expected.")
+    x = csr_array(X, dtype=np.float64, copy=True)
+    x.sum_duplicates()
+    check_finite_sparse(x)
+    return x, Form("table", x.shape[1:], "float64")
 
+
+def _array(X: Any) -> NDArray[Any]:
     if issparse(X):
         raise InputTypeError(
             "X is sparse, but dense data is required. Use X.toarray() if it fits in memory, or a classical "
