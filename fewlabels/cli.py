@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -116,7 +117,7 @@ def fit(
 
     from fewlabels.comparison import check_evaluation
     from fewlabels.partial_labels import partial
-    from fewlabels.recipes import method_name
+    from fewlabels.recipes import estimator_name
 
     source = _load(data, label, task, on_bad_file)
     folder, estimator = _prepare("fit", source, data, method, out, seed, set, task, quiet, label)
@@ -125,10 +126,11 @@ def fit(
     if source.X_test is not None:
         data_ = partial(source.X, source.y, task="numbers" if is_regressor(estimator) else "classes")
         source.y_test = check_evaluation(source.X_test, source.y_test, data_)
-    estimator.set_params(folder=folder.path)
+    if "folder" in estimator.get_params(deep=False):
+        estimator.set_params(folder=folder.path)
+    began = time.perf_counter()
     estimator.fit(source.X, source.y)
-    name = method_name(estimator.method)
-    said = f"{name}: trained on {len(source.X)} rows in {estimator.run_.facts['seconds']:.0f} s"
+    said = f"{estimator_name(estimator)}: trained on {len(source.X)} rows in {time.perf_counter() - began:.0f} s"
     if source.X_test is not None:
         metric = "R2" if is_regressor(estimator) else "accuracy"
         said += f"; {metric} on the {len(source.X_test)} test rows: {estimator.score(source.X_test, source.y_test):.3f}"
@@ -158,10 +160,12 @@ def predict(
     import io
     import json
 
+    from sklearn.base import is_classifier
+
     from fewlabels.checkpoint import write_file
     from fewlabels.data import load as load_data
     from fewlabels.data.tables import TableEncoder
-    from fewlabels.deep import DeepClassifier, load
+    from fewlabels.deep import load
 
     model = load(run / "model")
     encoder = run / "encoder.json"
@@ -179,7 +183,7 @@ def predict(
     text = io.StringIO()
     writer = csv.writer(text)
     header, columns = ["row", "prediction"], [source.ids, model.predict(source.X)]
-    if isinstance(model, DeepClassifier):
+    if is_classifier(model):
         header += [f"p({name})" for name in model.classes_]
         columns += [[f"{p:.6f}" for p in column] for column in model.predict_proba(source.X).T]
     writer.writerow([_safe_cell(cell) for cell in header])
@@ -193,11 +197,18 @@ def methods() -> None:
     """List the methods with their papers."""
     from importlib import import_module
 
-    from fewlabels.methods import NAMES
+    from sklearn.base import RegressorMixin
 
-    for name, recipe in NAMES.items():
-        paper = (import_module(recipe.__module__).__doc__ or "").strip().partition("\n")[0]
-        _say(f"{name:<14} {paper}  [{', '.join(recipe.tasks)}]")
+    from fewlabels import methods as deep
+    from fewlabels.classical import registry as classical
+
+    tasks = {name: ", ".join(recipe.tasks) for name, recipe in deep.NAMES.items()}
+    tasks |= {n: "numbers" if issubclass(cls, RegressorMixin) else "classes" for n, cls in classical.NAMES.items()}
+    for title, names in (("deep: neural networks", deep.NAMES), ("classical: seconds on tables", classical.NAMES)):
+        _say(f"{title}")
+        for name, cls in names.items():
+            paper = (import_module(cls.__module__).__doc__ or "").strip().partition("\n")[0]
+            _say(f"  {name:<21} {paper}  [{tasks[name]}]")
 
 
 @app.command

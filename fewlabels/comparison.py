@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone, is_regressor
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
+from threadpoolctl import threadpool_info
 
+from fewlabels.classical.base import Classical
 from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, guess_task, read_labels
 from fewlabels.deep import DeepClassifier, DeepRegressor
@@ -22,7 +24,7 @@ from fewlabels.errors import InputError, OptionError
 from fewlabels.method import Method
 from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose
-from fewlabels.recipes import default_method, method_name
+from fewlabels.recipes import default_method, estimator_name, make_named
 from fewlabels.verdict import Paired, Verdict, judge_classes, judge_numbers
 
 
@@ -89,7 +91,7 @@ def compare(
     X_test: Any = None,
     y_test: Any = None,
     *,
-    method: str | Method | DeepClassifier | DeepRegressor | None = None,
+    method: str | Method | DeepClassifier | DeepRegressor | Classical | None = None,
     task: str | None = None,
     steps: int | None = None,
     device: str = "auto",
@@ -102,7 +104,9 @@ def compare(
 ) -> Comparison:
     """Train a supervised baseline and a semi-supervised candidate, and judge them on rows neither has seen.
 
-    Both share labels, network, augmentation, steps, optimizer and seed; only the method differs.
+    Both share labels, network, augmentation, steps, optimizer and seed; only the method differs. A classical
+    estimator is compared with its own `baseline()`: the same model on the labels alone, or for graphs nearest
+    neighbors or logistic regression, whichever cross-validation on the labels prefers.
 
     Parameters
     ----------
@@ -111,8 +115,8 @@ def compare(
     X_test : labeled rows used for the verdict and for nothing else. Without them a part of the labeled rows
         is held out of training; the report then says how little so few rows can show.
     y_test : the labels of X_test, every one
-    method : a name, a recipe, or an estimator that carries every option; None takes "fixmatch" for classes
-        and "mean_teacher" for numbers
+    method : a name (of a recipe or a classical estimator), a recipe, or an estimator that carries every
+        option; None takes "fixmatch" for classes and "mean_teacher" for numbers
     task : "classes" or "numbers"; None takes numbers when y holds fractions, or floats that mostly differ
     steps : as in `DeepClassifier`; for an estimator set it there
     device : likewise
@@ -142,31 +146,37 @@ def compare(
     """
     seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_state is None else random_state
     candidate = _estimator(method, task or guess_task(y), steps, device, verbose)
-    if method_name(candidate.method) == "supervised":
+    name = estimator_name(candidate)
+    if name == "supervised":
         raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
+    sparse = isinstance(candidate, Classical) and candidate.takes_sparse
     task = "numbers" if is_regressor(candidate) else "classes"
     held_out = X_test is None
     if held_out:
-        X, y, X_test, y_test, rows_eval = _hold_out(X, y, task, holdout, seed)
+        X, y, X_test, y_test, rows_eval = _hold_out(X, y, task, holdout, seed, sparse)
     elif y_test is None:
         raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
-    data = partial(X, y, task=task)  # type: ignore[arg-type]
-    if len(data.labeled) == len(data.x):
+    data = partial(X, y, task=task, sparse=sparse)  # type: ignore[arg-type]
+    if len(data.labeled) == data.n_rows:
         raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
-    y_test = check_evaluation(X_test, y_test, data)
+    y_test = check_evaluation(X_test, y_test, data, sparse=sparse)
     rows_eval = rows_eval if held_out else np.arange(len(y_test))
-    candidate.set_params(random_state=seed)
-    baseline = candidate.baseline()
-    for model, name in ((baseline, "baseline"), (candidate, "candidate")):
-        model.set_params(folder=None if folder is None else Path(folder) / name)
+    _set_if_there(candidate, random_state=seed)
+    baseline, seconds = candidate.baseline(), {}
+    for model, role in ((baseline, "baseline"), (candidate, "candidate")):
+        _set_if_there(model, folder=None if folder is None else Path(folder) / role)
+        began = time.perf_counter()
         model.fit(X, y)
+        # a deep model knows what it spent before it was interrupted, too
+        seconds[role] = _facts(model).get("seconds", time.perf_counter() - began)
     outputs = [_output(model, X_test) for model in (baseline, candidate)]
+    baseline_name = estimator_name(baseline)
     return Comparison(
         task=task,
         baseline=baseline,
         candidate=candidate,
-        baseline_name="supervised",
-        candidate_name=method_name(candidate.method),
+        baseline_name=f"{name} on the labels alone" if baseline_name == name else baseline_name,
+        candidate_name=name,
         X_eval=X_test,
         y_eval=y_test,
         rows_eval=rows_eval,
@@ -179,27 +189,40 @@ def compare(
         settings=_settings(candidate),
         environment=_environment(candidate),
         command=command or f"fewlabels.compare(X, y, ..., method={candidate!r}, random_state={seed})",
-        seconds={"baseline": baseline.run_.facts["seconds"], "candidate": candidate.run_.facts["seconds"]},
+        seconds=seconds,
     )
 
 
 def _estimator(method: Any, task: str, steps: int | None, device: str, verbose: Verbose) -> Any:
-    if isinstance(method, DeepClassifier | DeepRegressor):
-        if steps is not None or device != "auto":
-            raise OptionError("steps and device go on the estimator when method= is one.")
-        return clone(method)
-    makers: dict[str, Callable[..., Any]] = {"classes": DeepClassifier, "numbers": DeepRegressor}
-    if task not in makers:
+    if task not in ("classes", "numbers"):
         raise OptionError(f"task={task!r}; expected 'classes' or 'numbers'.")
-    chosen = default_method(task) if method is None else method
-    return makers[task](chosen, steps=steps, device=device, verbose=verbose)
+    given = isinstance(method, DeepClassifier | DeepRegressor | Classical)
+    candidate = clone(method) if given else make_named(default_method(task) if method is None else method, task)
+    if isinstance(candidate, Classical) or given:
+        if steps is not None or device != "auto":
+            raise OptionError("steps and device go on the estimator: a deep one given as method= has them.")
+        return candidate
+    return candidate.set_params(steps=steps, device=device, verbose=verbose)
 
 
-def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[Any, Any, Any, NDArray[Any], NDArray[Any]]:
+def _set_if_there(model: Any, **options: Any) -> None:
+    """Set the options that this estimator has."""
+    known = model.get_params(deep=False)
+    model.set_params(**{name: value for name, value in options.items() if name in known})
+
+
+def _facts(model: Any) -> dict[str, Any]:
+    """What a deep model's training resolved; a classical one resolves nothing."""
+    return {} if isinstance(model, Classical) else dict(model.run_.facts)
+
+
+def _hold_out(
+    X: Any, y: Any, task: str, share: float, seed: int, sparse: bool
+) -> tuple[Any, Any, Any, NDArray[Any], NDArray[Any]]:
     """Take some labeled rows out, stratified: (X and y without them, those rows, their labels, which they are)."""
     if not 0 < share < 1:
         raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
-    data = partial(X, y, task=task, min_per_class=2)  # type: ignore[arg-type]
+    data = partial(X, y, task=task, min_per_class=2, sparse=sparse)  # type: ignore[arg-type]
     n, n_classes = len(data.y), 1 if data.classes is None else len(data.classes)
     fewest = max(4, 2 * n_classes)
     if n < fewest:
@@ -210,23 +233,23 @@ def _hold_out(X: Any, y: Any, task: str, share: float, seed: int) -> tuple[Any, 
     out.sort()
     rows = data.labeled[out]
     # not even as unlabeled rows do they stay: a model must not have seen what it is judged on
-    rest = np.setdiff1d(np.arange(len(data.x)), rows)
+    rest = np.setdiff1d(np.arange(data.n_rows), rows)
     labels = data.y[out] if data.classes is None else data.classes[data.y[out]]
     return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels, rows
 
 
-def check_evaluation(X_test: Any, y_test: Any, data: Partial) -> NDArray[Any]:
+def check_evaluation(X_test: Any, y_test: Any, data: Partial, *, sparse: bool = False) -> NDArray[Any]:
     """The labels of a test set, checked against the training data before hours of training, not after.
 
     Raises
     ------
     InputError : rows of another form, a row without a label, a class that no labeled training row has
     """
-    check_X(X_test, like=data.form, name="the model")
+    n_rows = check_X(X_test, like=data.form, name="the model", sparse=sparse).shape[0]
     classes = data.classes
     labels = read_labels(y_test, task="numbers" if classes is None else "classes")
-    if len(X_test) != labels.n_rows:
-        raise InputError(f"X_test has {len(X_test)} rows and y_test {labels.n_rows}. Give one label for each row.")
+    if n_rows != labels.n_rows:
+        raise InputError(f"X_test has {n_rows} rows and y_test {labels.n_rows}. Give one label for each row.")
     if len(labels.rows) != labels.n_rows:
         missing = labels.n_rows - len(labels.rows)
         raise InputError(f"y_test has {missing} unlabeled rows. Every row of the test set needs a label.")
@@ -256,9 +279,9 @@ def _describe(data: Partial) -> dict[str, Any]:
     counts = {} if data.classes is None else dict(zip(data.classes.tolist(), np.bincount(data.y).tolist(), strict=True))
     return {
         "kind": data.kind,
-        "n_rows": len(data.x),
+        "n_rows": data.n_rows,
         "n_labeled": len(data.labeled),
-        "n_unlabeled": len(data.x) - len(data.labeled),
+        "n_unlabeled": data.n_rows - len(data.labeled),
         "shape": list(data.x.shape[1:]),
         "labels_per_class": counts,
     }
@@ -267,13 +290,15 @@ def _describe(data: Partial) -> dict[str, Any]:
 def _settings(candidate: Any) -> dict[str, Any]:
     from fewlabels.model_files import plain_params
 
-    plain = plain_params(candidate) | {"steps": candidate.run_.facts["steps"]}
-    del plain["folder"], plain["verbose"]
-    return plain
+    plain = plain_params(candidate)
+    if not isinstance(candidate, Classical):
+        plain["steps"] = candidate.run_.facts["steps"]
+    return {name: value for name, value in plain.items() if name not in ("folder", "verbose")}
 
 
 def _environment(candidate: Any) -> dict[str, Any]:
-    facts = candidate.run_.facts
+    blas = max((pool["num_threads"] for pool in threadpool_info()), default=1)
+    facts = {"device": "cpu", "precision": "float64", "threads": blas} | _facts(candidate)
     names = ("fewlabels", "torch", "numpy", "scikit-learn", "scipy", "pillow")
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in names},

@@ -279,7 +279,7 @@ class DeepRegressor(RegressorMixin, _Deep):
         return standard * self.target_std_ + self.target_mean_
 
 
-def load(path: str | Path, *, network: Network | None = None) -> DeepClassifier | DeepRegressor:
+def load(path: str | Path, *, network: Network | None = None) -> Any:
     """A model written by `save`.
 
     Parameters

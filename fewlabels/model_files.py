@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -18,6 +19,9 @@ from torch import Tensor
 import fewlabels
 from fewlabels import recipes
 from fewlabels.checkpoint import flatten, write_file
+from fewlabels.classical.base import Classical
+from fewlabels.classical.registry import CLASSES
+from fewlabels.classical.state import decode, encode
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError, UnsafeFileError
@@ -33,7 +37,28 @@ _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor]] = {
 
 
 def save_model(model: Any, folder: Path) -> Path:
-    """Write `model` into `folder`. The JSON is written last, with the hash of the tensors: it vouches for them."""
+    """Write `model` into `folder`."""
+    about, tensors = _deep_parts(model) if isinstance(model, DeepClassifier | DeepRegressor) else _parts(model)
+    return _write(folder, about, tensors)
+
+
+def _parts(model: Classical) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    arrays: dict[str, NDArray[Any]] = {}
+    about = {"estimator": type(model).__name__, "model": encode(model, arrays)}
+    return about, {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+
+def _write(folder: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> Path:
+    """The JSON is written last, with the hash of the tensors: it vouches for them."""
+    content = save_tensors({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()})
+    about = {"format": FORMAT, "fewlabels": fewlabels.__version__} | about
+    about["sha256"] = hashlib.sha256(content).hexdigest()
+    write_file(folder / "model.safetensors", content)
+    write_file(folder / "model.json", json.dumps(about, indent=1, allow_nan=False, default=_number).encode())
+    return folder
+
+
+def _deep_parts(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     run: Run = model.run_
     tensors = flatten(run.network.state_dict(), "network")
     tensors |= {"scaling.mean": torch.from_numpy(np.asarray(run.scaling.mean))}
@@ -44,10 +69,7 @@ def save_model(model: Any, folder: Path) -> Path:
         tensors["transduction"] = torch.from_numpy(np.searchsorted(model.classes_, model.transduction_))
     else:
         tensors["transduction"] = torch.from_numpy(model.transduction_)
-    content = save_tensors({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()})
     about = {
-        "format": FORMAT,
-        "fewlabels": fewlabels.__version__,
         "estimator": type(model).__name__,
         "params": plain_params(model),
         "classes": classes,
@@ -56,16 +78,15 @@ def save_model(model: Any, folder: Path) -> Path:
         "levels": [run.scaling.low, run.scaling.high],
         "history": run.history,
         "facts": run.facts,
-        "sha256": hashlib.sha256(content).hexdigest(),
     }
-    write_file(folder / "model.safetensors", content)
-    write_file(folder / "model.json", json.dumps(about, indent=1, allow_nan=False, default=_number).encode())
-    return folder
+    return about, tensors
 
 
 def plain_params(model: Any) -> dict[str, Any]:
     """The parameters of a fitted estimator as values that JSON can hold."""
     params: dict[str, Any] = model.get_params(deep=False)
+    if isinstance(model, Classical):
+        return {k: v if isinstance(v, str | bool | int | float | None) else repr(v) for k, v in params.items()}
     augment = params["augment"]
     return params | {
         "method": _plain_recipe(recipes.as_method(params["method"])),
@@ -81,16 +102,15 @@ def _plain_recipe(recipe: Any) -> Any:
     return recipes.to_dict(recipe) if recipes.is_known(recipe) else f"your own {type(recipe).__name__} (not saved)"
 
 
-def load_model(folder: Path, network: Network | None) -> DeepClassifier | DeepRegressor:
+def load_model(folder: Path, network: Network | None) -> Any:
     """The inverse of `save_model`."""
     about, tensors = _read(folder)
     try:
-        model: DeepClassifier | DeepRegressor = _restore(about, tensors, network)
+        return _restore(about, tensors, network)
     except (KeyError, TypeError, AttributeError, RuntimeError, OptionError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise UnsafeFileError(f"{folder / 'model.json'} cannot be used: {error}") from error
-    return model
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -127,8 +147,11 @@ def _refuse_constant(text: str) -> None:
 
 def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network | None) -> Any:
     name = about["estimator"]
+    if name in CLASSES:
+        return decode(about["model"], {key: tensor.numpy() for key, tensor in tensors.items()})
     if name not in _ESTIMATORS:
-        raise UnsafeFileError(f"estimator {name!r} is not known.{recipes.nearest(str(name), _ESTIMATORS)}")
+        known = [*_ESTIMATORS, *CLASSES]
+        raise UnsafeFileError(f"estimator {name!r} is not known.{recipes.nearest(str(name), known)}")
     params = dict(about["params"])
     if isinstance(params["method"], dict):
         params["method"] = recipes.from_dict(params["method"])

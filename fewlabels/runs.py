@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import tomlkit
 
 from fewlabels import recipes
 from fewlabels.checkpoint import write_file
-from fewlabels.deep import DeepClassifier, DeepRegressor
+from fewlabels.classical import registry as classical
 from fewlabels.errors import InputError, OptionError
 
 # Options of an estimator that `--set` reaches by name; dotted names go into augment or the method.
@@ -39,6 +40,8 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
     ------
     OptionError : an unknown name (the nearest known is named) or a value that cannot be read
     """
+    if method in classical.NAMES:
+        return _make_classical(method, task, settings, options)
     recipe, augment = recipes.as_method(method), None
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -54,9 +57,21 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
             recipe = _set_in_method(recipe, name, text)
     if augment is not None:
         options["augment"] = augment
-    recipes.check_task(recipe, task)
-    estimator = (DeepRegressor if task == "numbers" else DeepClassifier)(recipe, **options)
+    estimator = recipes.make_named(recipe, task, **options)
     estimator._options()  # refuses senseless values now, not after the data were read
+    return estimator
+
+
+def _make_classical(method: str, task: str, settings: list[str], options: dict[str, Any]) -> Any:
+    estimator = recipes.make_named(method, task)
+    known = estimator.get_params(deep=False)
+    estimator.set_params(**{name: value for name, value in options.items() if name in known})
+    kinds = typing.get_type_hints(type(estimator).__init__)
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in known:
+            raise OptionError(f"--set {name}: {method} has no such option.{recipes.nearest(name, known)}")
+        estimator.set_params(**{name: recipes.parse(kinds[name], text, name)})
     return estimator
 
 

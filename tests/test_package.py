@@ -14,10 +14,10 @@ ROOT = Path(fl.__file__).parent
 # Each line may import from itself and from the lines above it.
 LAYERS = [
     {"errors"},
-    {"data", "partial_labels", "parts", "datasets", "intervals"},
+    {"data", "partial_labels", "seeds", "progress", "interrupts", "parts", "datasets", "intervals"},
     {"tasks", "method", "augment", "networks", "verdict", "devices"},
-    {"methods", "recipes", "scaling", "batches", "train", "checkpoint", "progress", "interrupts"},
-    {"run", "deep", "model_files"},
+    {"methods", "scaling", "batches", "train", "checkpoint"},
+    {"recipes", "run", "deep", "classical", "graph", "model_files"},
     {"comparison"},
     {"report"},
     {"runs", "cli", "__main__"},

@@ -1,7 +1,4 @@
-"""Classical estimators: seconds on tables, embeddings and TF-IDF rows. `NAMES` is what `method=` takes."""
+"""Classical estimators: seconds on tables, embeddings and TF-IDF rows.
 
-from typing import Any
-
-NAMES: dict[str, Any] = {}
-
-__all__ = ["NAMES"]
+One family, one file; `registry.py` names them. Nothing is imported here, so that one of them costs no other's import.
+"""

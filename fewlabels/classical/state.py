@@ -1,0 +1,139 @@
+"""A fitted classical estimator <-> plain values and arrays, for model files. Classes come from a closed list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, issparse
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from fewlabels.data.inputs import Form
+from fewlabels.errors import SaveError, UnsafeFileError
+
+# Estimators of scikit-learn whose fitted state is arrays and plain values, which may be parts of a model.
+_PARTS: dict[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        BernoulliNB,
+        GaussianNB,
+        LinearSVC,
+        LogisticRegression,
+        MultinomialNB,
+        Pipeline,
+        Ridge,
+        SGDClassifier,
+        StandardScaler,
+    )
+}
+
+
+def _known() -> dict[str, type[Any]]:
+    from fewlabels.classical.registry import CLASSES
+
+    return _PARTS | CLASSES
+
+
+def encode(value: Any, arrays: dict[str, NDArray[Any]], place: str = "model") -> Any:
+    """`value` as what JSON can hold; numeric arrays go into `arrays`, under the name of their `place`.
+
+    Raises
+    ------
+    SaveError : an object of a class that is not on the list
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if np.isfinite(value) else {"float": str(value)}
+        case np.generic():
+            return encode(value.item(), arrays, place)
+        case list() | tuple():
+            items = [encode(item, arrays, f"{place}.{i}") for i, item in enumerate(value)]
+            return items if isinstance(value, list) else {"tuple": items}
+        case dict():
+            pairs = [[encode(k, arrays, place), encode(v, arrays, f"{place}.{k}")] for k, v in value.items()]
+            return {"dict": pairs}
+        case slice():
+            return {"slice": encode([value.start, value.stop, value.step], arrays, place)}
+        case np.ndarray():
+            return _encode_array(value, arrays, place)
+        case Form():
+            return {"form": encode(vars(value), arrays, place)}
+        case np.random.RandomState():
+            return None  # a seed that was drawn cannot be drawn again
+    if issparse(value):
+        return {"csr": [encode(part, arrays, f"{place}.{i}") for i, part in enumerate(_csr_parts(value))]}
+    name = type(value).__name__
+    if isinstance(value, BaseEstimator) and _known().get(name) is type(value):
+        return {"estimator": name} | {
+            "params": encode(value.get_params(deep=False), arrays, f"{place}.params"),
+            "fitted": encode(_fitted(value), arrays, place),
+        }
+    raise SaveError(
+        f"cannot save {place}, an object of {type(value).__module__}.{name}: files hold arrays and plain values, no "
+        "code. Use pickle at your own risk, or one of the default parts."
+    )
+
+
+def _fitted(model: Any) -> dict[str, Any]:
+    params = model.get_params(deep=False)
+    return {name: value for name, value in vars(model).items() if name not in params}
+
+
+def _csr_parts(value: Any) -> list[Any]:
+    return [value.data, value.indices, value.indptr, np.array(value.shape)]
+
+
+def _encode_array(value: NDArray[Any], arrays: dict[str, NDArray[Any]], place: str) -> Any:
+    if value.dtype.kind in "biuf":
+        if place in arrays:
+            raise SaveError(f"two parts of the model have the name {place}")
+        arrays[place] = np.ascontiguousarray(value)
+        return {"array": place}
+    items = [encode(item, arrays, f"{place}.{i}") for i, item in enumerate(value.ravel().tolist())]
+    return {"items": items, "dtype": value.dtype.str, "shape": list(value.shape)}
+
+
+def decode(plain: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    """The inverse of `encode`.
+
+    Raises
+    ------
+    UnsafeFileError : a class or a form that is not on the list
+    """
+    if isinstance(plain, list):
+        return [decode(item, arrays) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    match plain:
+        case {"float": "nan" | "inf" | "-inf" as text}:
+            return float(text)
+        case {"tuple": items}:
+            return tuple(decode(items, arrays))
+        case {"dict": pairs}:
+            return {decode(key, arrays): decode(value, arrays) for key, value in pairs}
+        case {"slice": parts}:
+            return slice(*parts)
+        case {"array": str(name)}:
+            return arrays[name]
+        case {"items": items, "dtype": str(dtype), "shape": shape} if np.dtype(dtype).kind in "USTO":
+            array = np.empty(len(items), dtype=dtype)
+            array[:] = decode(items, arrays)
+            return array.reshape(shape)
+        case {"form": values}:
+            return Form(**decode(values, arrays))
+        case {"csr": parts}:
+            data, indices, indptr, shape = decode(parts, arrays)
+            return csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
+        case {"estimator": str(name), "params": params, "fitted": fitted} if name in _known():
+            model = _known()[name](**decode(params, arrays))
+            vars(model).update(decode(fitted, arrays))
+            return model
+    raise UnsafeFileError(f"the model holds {str(plain)[:80]!r}, which is not known.")
