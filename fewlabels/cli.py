@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -367,6 +368,9 @@ def main(argv: list[str] | None = None) -> None:
 
     0 done, 2 usage, 3 bad input, 4 resource, 5 diverged, 6 cannot save, 130 and 143 interrupted.
     """
+    # Threads that spin while they wait make a step ten times as slow on a machine that has other work. Read by
+    # OpenMP when torch is imported, so it must be set before; who sets it keeps what was set.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = sys.argv[1:] if argv is None else argv
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
