@@ -153,13 +153,24 @@ def _split(x: Any, r: Array, n_parts: int) -> tuple[Array, NDArray[np.int64]]:
     parts = []
     for share in r.T:
         centred = x - share @ x / share.sum()
-        axis = np.linalg.eigh((centred * share[:, np.newaxis]).T @ centred)[1][:, -1]
+        axis = _longest_axis(centred, share)
         order = np.argsort(centred @ axis, kind="stable")
         before = np.cumsum(share[order]) - share[order] / 2
         part = np.empty(len(order), dtype=np.int64)
         part[order] = np.minimum(n_parts * before / share.sum(), n_parts - 1)
         parts.append(share[:, np.newaxis] * (part[:, np.newaxis] == np.arange(n_parts)))
-    return np.hstack(parts), np.repeat(np.arange(r.shape[1]), n_parts)
+    cut, owner = np.hstack(parts), np.repeat(np.arange(r.shape[1]), n_parts)
+    filled = cut.sum(0) > 0
+    return cut[:, filled], owner[filled]
+
+
+def _longest_axis(centred: Any, share: Array) -> Array:
+    """The direction (D,) in which weighted rows vary most, nearly: ten power iterations, no D x D matrix."""
+    axis: Array = centred[np.argmax(share * (centred**2).sum(1))]
+    for _ in range(10):
+        axis = (share * (centred @ axis)) @ centred
+        axis = axis / (np.linalg.norm(axis) or 1.0)
+    return axis
 
 
 def _held_out(mixture: Mixture, x: Any, codes: NDArray[np.int64]) -> Array:

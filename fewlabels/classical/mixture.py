@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from fewlabels.classical.base import ClassicalClassifier
 from fewlabels.classical.checking import check_choice, check_memory, check_number
 from fewlabels.classical.em import EM, Array, Mixture, Params, posterior
-from fewlabels.errors import InputError
 
 Covariance = Literal["full", "tied", "diag", "spherical"]
 
@@ -44,12 +43,8 @@ class Gaussians:
     @classmethod
     def around(cls, x: Array, weight: Array, *, covariance: str, prior_rows: float) -> Gaussians:
         """With the prior's variances from the rows and their weights."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.average(x, axis=0, weights=weight)
-            spread = np.average((x - mean) ** 2, axis=0, weights=weight)
-        if not np.isfinite(spread).all():
-            column = int(np.argmin(np.isfinite(spread)))
-            raise InputError(f"X has values in column {column} whose squares are too large. Scale the columns first.")
+        mean = np.average(x, axis=0, weights=weight)
+        spread = np.average((x - mean) ** 2, axis=0, weights=weight)
         # A column that is constant here (but for rounding) may vary in other rows: it gets the others' mean variance.
         constant = spread <= np.maximum((1e-12 * mean) ** 2, 1e-200)
         spread[constant] = 1.0 if constant.all() else spread[~constant].mean()
@@ -103,7 +98,8 @@ def log_gaussians(x: Array, params: Params, covariance: str) -> Array:
         log_det = np.log(variances).sum(1)
         for c in range(n_components):
             distance[:, c] = (x - means[c]) ** 2 @ (1 / variances[c])
-    return -0.5 * (distance + log_det + d * np.log(2 * np.pi))
+    log_density: Array = -0.5 * (distance + log_det + d * np.log(2 * np.pi))
+    return log_density
 
 
 def _inverse_roots(covariances: Array) -> tuple[Array, Array]:
@@ -122,7 +118,7 @@ class GaussianMixtureClassifier(ClassicalClassifier):
     Parameters
     ----------
     covariance : "full", "tied" (one for all), "diag" or "spherical" (one variance for all columns: scale them first)
-    n_components : Gaussians a class
+    n_components : Gaussians a class (fewer in a class with fewer rows)
     lambda_u : weight of an unlabeled row; a labeled one has 1
     prior_rows : how many rows the prior of each covariance counts for
     max_iter : EM steps; 0 fits the labels alone

@@ -57,17 +57,18 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):
         return likeliest
 
 
-def check_base(estimator: Any, name: str = "estimator") -> Any:
+def check_base(estimator: Any) -> Any:
     """The base classifier to clone: the default for None; refuse what has no probabilities."""
     if estimator is None:
         return StandardLogistic()
-    try:
-        estimator.predict_proba, estimator.fit, estimator.get_params  # noqa: B018
-    except AttributeError:
+    # a property of an estimator may itself ask whether it can be had, as SVC(probability=False) does
+    lacks = [part for part in ("fit", "predict_proba", "get_params") if getattr(estimator, part, None) is None]
+    if lacks or isinstance(estimator, type):
         raise OptionError(
-            f"{name}={estimator!r} should be a classifier with fit and predict_proba. If it has a decision_function, "
-            "wrap it: CalibratedClassifierCV(estimator)."
-        ) from None
+            f"estimator={estimator!r} should be a classifier, an instance with fit and predict_proba"
+            + (f"; it has no {' and no '.join(lacks)}" if lacks else "")
+            + ". One with a decision_function alone can be wrapped: CalibratedClassifierCV(estimator)."
+        )
     return estimator
 
 
