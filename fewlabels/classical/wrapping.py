@@ -28,7 +28,8 @@ class StandardLogistic(ClassifierMixin, BaseEstimator):
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Array | None = None) -> Self:
-        scaler = StandardScaler(with_mean=not issparse(X)).fit(X, sample_weight=sample_weight)
+        # unweighted: a variance weighted over sparse columns can come out of scikit-learn below zero
+        scaler = StandardScaler(with_mean=not issparse(X)).fit(X)
         model = LogisticRegression(max_iter=1000).fit(scaler.transform(X), y, sample_weight=sample_weight)
         self.classes_, self.scale_ = model.classes_, scaler.scale_
         self.mean_ = np.zeros(X.shape[1]) if issparse(X) else scaler.mean_
