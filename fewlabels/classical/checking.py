@@ -1,0 +1,56 @@
+"""Options, memory and folds: what the wrappers and the generative models check alike."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewlabels.data.memory import memory_to_spare
+from fewlabels.errors import OptionError, ResourceError
+from fewlabels.recipes import nearest
+
+
+def check_number(name: str, value: Any, least: float, most: float = np.inf, *, whole: bool = False) -> None:
+    """Refuse what is not a number (a whole one) from `least` to `most`."""
+    number: Any = value if isinstance(value, Integral if whole else Real) else np.nan
+    if not isinstance(number, bool) and np.isfinite(number) and least <= number <= most:
+        return
+    reach = f"from {least:g} to {most:g}" if np.isfinite(most) else f"of at least {least:g}"
+    raise OptionError(f"{name}={value!r} should be a {'whole' if whole else 'finite'} number {reach}.")
+
+
+def check_choice(name: str, value: Any, known: Any) -> None:
+    """Refuse a name that is not known."""
+    if not isinstance(value, str) or value not in known:
+        raise OptionError(f"{name}={value!r} is not known.{nearest(str(value), known)}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is not True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise OptionError(f"{name}={value!r} should be True or False.")
+
+
+def check_memory(n_bytes: float, what: str, remedy: str) -> None:
+    """Refuse arrays that would take more than half of the free memory, before they are made."""
+    spare = memory_to_spare()
+    if n_bytes > spare:
+        raise ResourceError(
+            f"{what} would take {n_bytes / 1e6:.0f} MB of memory; {spare / 1e6:.0f} MB are to spare. {remedy}"
+        )
+
+
+def stratified_folds(codes: NDArray[np.int64], most: int) -> NDArray[np.int64] | None:
+    """(L,) the fold of each labeled row, every class in every fold; None where a class has one row only.
+
+    There are `most` folds, or as many as the rarest class has rows.
+    """
+    n = min(most, int(np.bincount(codes).min()))
+    if n < 2:
+        return None
+    fold = np.empty(len(codes), dtype=np.int64)
+    fold[np.argsort(codes, kind="stable")] = np.arange(len(codes)) % n
+    return fold
