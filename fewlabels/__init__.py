@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
+    "CoTrainingClassifier": "classical.co_training",
+    "GaussianMixtureClassifier": "classical.mixture",
+    "NaiveBayesClassifier": "classical.naive_bayes",
+    "SelfTrainingClassifier": "classical.self_training",
+    "TriTrainingClassifier": "classical.tri_training",
     "DeepClassifier": "deep",
     "DeepRegressor": "deep",
     "load": "deep",
@@ -27,16 +32,26 @@ if TYPE_CHECKING:
     import fewlabels.methods as methods
     import fewlabels.networks as networks
     import fewlabels.parts as parts
+    from fewlabels.classical.co_training import CoTrainingClassifier
+    from fewlabels.classical.mixture import GaussianMixtureClassifier
+    from fewlabels.classical.naive_bayes import NaiveBayesClassifier
+    from fewlabels.classical.self_training import SelfTrainingClassifier
+    from fewlabels.classical.tri_training import TriTrainingClassifier
     from fewlabels.comparison import Comparison, compare
     from fewlabels.data.splits import SemiSupervisedSplit, labeled_scorer
     from fewlabels.deep import DeepClassifier, DeepRegressor, load
     from fewlabels.partial_labels import partial
 
 __all__ = [
+    "CoTrainingClassifier",
     "Comparison",
     "DeepClassifier",
     "DeepRegressor",
+    "GaussianMixtureClassifier",
+    "NaiveBayesClassifier",
+    "SelfTrainingClassifier",
     "SemiSupervisedSplit",
+    "TriTrainingClassifier",
     "augment",
     "compare",
     "datasets",

@@ -1,5 +1,8 @@
 """The errors fewlabels raises. Each message says what, where, what was expected and how to mend it."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """The data given cannot be used (command line: exit code 3)."""
@@ -23,3 +26,10 @@ class SaveError(OSError):
 
 class UnsafeFileError(InputError):
     """A file was refused because reading it could run code, exhaust memory, or because it is damaged."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """ " Did you mean 'x'?" or nothing, then the known names."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    return (f" Did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(known)}."

@@ -24,7 +24,7 @@ from fewlabels.classical.registry import CLASSES
 from fewlabels.classical.state import decode, encode
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
-from fewlabels.errors import InputError, OptionError, UnsafeFileError
+from fewlabels.errors import InputError, OptionError, UnsafeFileError, nearest
 from fewlabels.networks import Network, build, describe
 from fewlabels.run import Run
 from fewlabels.scaling import Scaling
@@ -151,7 +151,7 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
         return decode(about["model"], {key: tensor.numpy() for key, tensor in tensors.items()})
     if name not in _ESTIMATORS:
         known = [*_ESTIMATORS, *CLASSES]
-        raise UnsafeFileError(f"estimator {name!r} is not known.{recipes.nearest(str(name), known)}")
+        raise UnsafeFileError(f"estimator {name!r} is not known.{nearest(str(name), known)}")
     params = dict(about["params"])
     if isinstance(params["method"], dict):
         params["method"] = recipes.from_dict(params["method"])

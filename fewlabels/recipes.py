@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 import typing
 from typing import Any, cast
@@ -12,7 +11,7 @@ from sklearn.base import RegressorMixin, is_regressor
 
 from fewlabels import augment, methods, parts
 from fewlabels.classical import registry as classical
-from fewlabels.errors import OptionError
+from fewlabels.errors import OptionError, nearest
 from fewlabels.method import Method
 
 REGISTRY: dict[str, type[Any]] = {cls.__name__: cls for cls in methods.NAMES.values()} | {
@@ -21,13 +20,6 @@ REGISTRY: dict[str, type[Any]] = {cls.__name__: cls for cls in methods.NAMES.val
     for name in module.__all__
     if dataclasses.is_dataclass(cls := getattr(module, name)) and isinstance(cls, type)
 }
-
-
-def nearest(name: str, known: Any) -> str:
-    """ " Did you mean 'x'?" or nothing, then the known names."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 1)
-    return (f" Did you mean {near[0]!r}?" if near else "") + f" Known: {', '.join(known)}."
 
 
 def default_method(task: str) -> str:
@@ -176,10 +168,18 @@ def parse(kind: Any, text: str, name: str) -> Any:
             return text.lower() == "true"
         if typing.get_origin(option) is tuple:
             return tuple(parse(typing.get_args(option)[0], item.strip(), name) for item in text.split(","))
+        if typing.get_origin(option) is typing.Literal and text in typing.get_args(option):
+            return text
         if option in (int, float, str):
             try:
                 return option(text)
             except ValueError:
                 continue
-    expected = " or ".join("none" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
+    expected = " or ".join(_kind_name(option) for option in options)
     raise OptionError(f"{name}={text!r}; expected {expected}.")
+
+
+def _kind_name(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
+    return "none" if kind is type(None) else getattr(kind, "__name__", str(kind))

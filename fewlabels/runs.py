@@ -12,7 +12,7 @@ import tomlkit
 from fewlabels import recipes
 from fewlabels.checkpoint import write_file
 from fewlabels.classical import registry as classical
-from fewlabels.errors import InputError, OptionError
+from fewlabels.errors import InputError, OptionError, nearest
 
 # Options of an estimator that `--set` reaches by name; dotted names go into augment or the method.
 _PLAIN = {
@@ -70,7 +70,7 @@ def _make_classical(method: str, task: str, settings: list[str], options: dict[s
     for setting in settings:
         name, _, text = setting.partition("=")
         if name not in known:
-            raise OptionError(f"--set {name}: {method} has no such option.{recipes.nearest(name, known)}")
+            raise OptionError(f"--set {name}: {method} has no such option.{nearest(name, known)}")
         estimator.set_params(**{name: recipes.parse(kinds[name], text, name)})
     return estimator
 
@@ -88,7 +88,7 @@ def _set_in_method(recipe: Any, name: str, text: str) -> Any:
         if "has no option" not in str(error) or "." in name:
             raise
         known = [*_PLAIN, "augment", *(k for k in recipes.to_dict(recipe) if k != "recipe")]
-        raise OptionError(f"--set {name}: there is no such option.{recipes.nearest(name, known)}") from None
+        raise OptionError(f"--set {name}: there is no such option.{nearest(name, known)}") from None
 
 
 class RunFolder:

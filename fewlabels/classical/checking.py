@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import OptionError, ResourceError
-from fewlabels.recipes import nearest
+from fewlabels.errors import OptionError, ResourceError, nearest
 
 
 def check_number(name: str, value: Any, least: float, most: float = np.inf, *, whole: bool = False) -> None:
