@@ -339,14 +339,13 @@ def test_baseline_does_not_see_unlabeled_rows(model):
                 {"criterion": "threshold"},
                 {"k_best": 9},
                 {"per_class": True},
-                {"relabel": True},
                 {"weighted": True},
                 {"calibrate": True},
                 {"max_iter": 2},
                 {"estimator": GaussianNB()},
             ],
         ),
-        (SelfTrainingClassifier(), [{"threshold": 0.97}]),
+        (SelfTrainingClassifier(threshold=0.6), [{"threshold": 0.97}, {"relabel": True}]),
         (
             CoTrainingClassifier(random_state=0, max_iter=5),
             [
