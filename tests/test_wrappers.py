@@ -24,7 +24,7 @@ from fewlabels.classical import checking
 from fewlabels.classical.co_training import CoTrainingClassifier
 from fewlabels.classical.self_training import SelfTrainingClassifier
 from fewlabels.classical.tri_training import Last, TriTrainingClassifier, joint_error, rows_to_teach
-from fewlabels.classical.wrapping import StandardLogistic, class_proba
+from fewlabels.classical.wrapping import StandardLogistic, class_proba, surest
 from fewlabels.errors import InputError, OptionError, ResourceError
 
 EXPECTED = {"check_classifiers_classes": "-1 marks an unlabeled row"}
@@ -146,13 +146,20 @@ def test_pseudo_labels_weigh_what_they_were_sure():
 @pytest.mark.filterwarnings("error")
 def test_calibration_is_on_given_labels_out_of_the_fit():
     X, y, _ = iris(labels=4)
-    model = SelfTrainingClassifier(GaussianNB(), calibrate=True, threshold=0.6, max_iter=1).fit(X, y)
-    assert model.calibrated_
+    model = SelfTrainingClassifier(GaussianNB(), calibrate=True, criterion="k_best", k_best=60, max_iter=1)
+    assert model.fit(X, y).calibrated_
     rows = np.flatnonzero(model.labeled_iter_ >= 0)
+    assert len(rows) == 12 + 60
     for inner in model.estimator_.calibrated_classifiers_:
         # every fold's base is fitted to all pseudo-labels and to the labels of the other folds (4 of 4 a class: 3)
         assert inner.estimator.class_count_.sum() == len(rows) - 3
-    assert len(model.estimator_.calibrated_classifiers_) == 4
+    given = np.flatnonzero(y[rows] >= 0)
+    fold = np.empty(12, dtype=int)
+    fold[np.argsort(y[rows][given], kind="stable")] = np.arange(12) % 4
+    splits = [(np.setdiff1d(np.arange(len(rows)), given[fold == f]), given[fold == f]) for f in range(4)]
+    first = SelfTrainingClassifier(GaussianNB(), calibrate=True, max_iter=0).fit(X, y).predict_proba(X).argmax(1)
+    by_hand = CalibratedClassifierCV(GaussianNB(), cv=splits).fit(X[rows], np.where(y >= 0, y, first)[rows])
+    np.testing.assert_allclose(model.predict_proba(X), by_hand.predict_proba(X))
     single = SelfTrainingClassifier(GaussianNB(), calibrate=True).fit(*iris(labels=1)[:2])
     assert not single.calibrated_
     both = SelfTrainingClassifier(calibrate=True, weighted=True).fit(X, y)  # the default base takes weights
@@ -160,11 +167,10 @@ def test_calibration_is_on_given_labels_out_of_the_fit():
 
 
 def test_ties_go_to_the_first_rows():
-    X = np.repeat([[0.0], [1.0]], 10, axis=0)
-    y = np.full(20, -1)
-    y[[0, 19]] = 0, 1
-    model = SelfTrainingClassifier(criterion="k_best", k_best=3, max_iter=1).fit(X, y)
-    assert np.flatnonzero(model.labeled_iter_ == 1).tolist() == [1, 2, 3]
+    top = np.random.default_rng(0).integers(5, 10, 500) / 10
+    rows = np.random.default_rng(1).permutation(500)[:300]
+    chosen = surest(np.column_stack([top, 1 - top]), rows, 100)
+    assert chosen.tolist() == sorted(rows, key=lambda i: -top[i])[:100]
 
 
 # ------------------------------------------------------------------ co-training
@@ -237,6 +243,8 @@ def test_view_agreement_equals_the_slow_count():
     assert model.view_agreement_["expected"] == pytest.approx(expected)
     assert model.view_agreement_["beyond_chance"] == pytest.approx((observed - expected) / (1 - expected))
     assert CoTrainingClassifier().fit(*iris(labels=1)[:2]).view_agreement_ is None
+    # five neighbors can be found among six labels and not among the three that a fold leaves
+    assert CoTrainingClassifier(KNeighborsClassifier()).fit(*iris(labels=2)[:2]).view_agreement_ is None
 
 
 def test_view_agreement_tells_independent_views_from_one_view():
