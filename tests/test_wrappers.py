@@ -16,6 +16,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier as SklearnSelfTraining
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -79,6 +80,16 @@ def test_self_training_equals_the_pseudo_code(options):
     assert sum(h["accepted"] for h in ours.history_) == sum(s > 0 for s in since)
     for h in ours.history_:
         assert h["accepted"] == since.count(h["step"]) == sum(h[f"accepted {c}"] for c in range(3))
+
+
+def test_self_training_without_options_is_scikit_learns():
+    X, y, _ = iris()
+    base = GaussianNB(var_smoothing=0.1)
+    for options in ({"threshold": 0.9}, {"criterion": "k_best", "k_best": 7}):
+        ours = SelfTrainingClassifier(base, **options).fit(X, y)
+        theirs = SklearnSelfTraining(base, **options).fit(X, y)
+        assert ours.labeled_iter_.tolist() == theirs.labeled_iter_.tolist()
+        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
 
 
 def test_self_training_says_why_it_ended():

@@ -59,9 +59,9 @@ class CoTrainingClassifier(ClassicalClassifier):
         one (None where each always says the same of a class). All of it None where a class has one label or a
         base cannot learn from fewer labels. It costs ten more fits
     labeled_iter_ : (N,) 0 where the label was given, the round in which a pseudo-label was accepted, -1 where none is
-    termination_condition_ : "all_labeled", "no_change" (nothing was accepted) or "max_iter"
+    termination_condition_ : "all_labeled" or "max_iter"; every round accepts a row
     history_ : list of dicts, one a round: "step", "accepted", "labeled", "agreement" of the views on the pool
-    n_iter_ : how often the two were fitted: once on the labels, and after each round that accepted a row
+    n_iter_ : how often the two were fitted: once on the labels, and after each round
     estimators_, views_ : the two fitted classifiers, and what each sees: column numbers, a transformer or a function
 
     Raises
@@ -121,7 +121,7 @@ class CoTrainingClassifier(ClassicalClassifier):
         fitted, history, ended = self._rounds(bases, seen, codes, since, np.random.default_rng(seed))
         self.estimators_, self.views_, self.view_agreement_ = fitted, views, agreement
         self.history_, self.termination_condition_, self.labeled_iter_ = history, ended, since
-        self.n_iter_ = 1 + sum(told["accepted"] > 0 for told in history)
+        self.n_iter_ = 1 + len(history)
         self._remember_classes(data, _mean_proba(fitted, seen, data.n_classes))
         return self
 
@@ -149,8 +149,6 @@ class CoTrainingClassifier(ClassicalClassifier):
                 codes[pool], since[pool[label >= 0]] = label, step
                 agree = np.mean(probas[0].argmax(1) == probas[1].argmax(1))
                 history.append(_told(step, label, codes, float(agree)))
-                if (label < 0).all():
-                    return fitted, history, "no_change"
                 queue = queue[codes[queue] < 0]
                 fitted = _fit_both(bases, seen, codes)
                 progress.update(step)
