@@ -1,6 +1,8 @@
 """Self-training, co-training and tri-training: against their pseudo-code, at their limits, and with bad input."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -525,6 +527,12 @@ def test_degenerate_rows_give_probabilities(model):
             assert np.isfinite(proba).all()
             np.testing.assert_allclose(proba.sum(1), 1)
         assert all(isinstance(v, float) and np.isfinite(v) for h in fitted.history_ for v in h.values())
+
+
+def test_no_classical_estimator_imports_torch():
+    names = ("self_training", "co_training", "tri_training", "mixture", "naive_bayes")
+    code = "".join(f"import fewlabels.classical.{name}; " for name in names)
+    subprocess.run([sys.executable, "-c", f"import sys; {code}sys.exit('torch' in sys.modules)"], check=True)
 
 
 def test_memory_is_refused_with_its_size(monkeypatch):
