@@ -300,7 +300,14 @@ def test_the_gain_equals_refitting_by_hand():
 def test_the_gain_is_none_where_it_cannot_be_measured():
     X, y, true = clouds()
     one_label = np.where(np.arange(len(y)) < 3, true, -1)
-    for options, labels in (({}, one_label), ({"folds": 0}, y), ({"folds": 1}, y), ({"lambda_u": 0}, y), ({}, true)):
+    for options, labels in (
+        ({}, one_label),
+        ({"folds": 0}, y),
+        ({"folds": 1}, y),
+        ({"max_iter": 0}, y),
+        ({"lambda_u": 0}, y),
+        ({}, true),
+    ):
         model = GaussianMixtureClassifier(**options).fit(X, labels)
         assert model.likelihood_gain_ is None
         assert model.label_likelihood_gain_ is None

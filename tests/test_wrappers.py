@@ -1,6 +1,8 @@
 """Self-training, co-training and tri-training: against their pseudo-code, at their limits, and with bad input."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.semi_supervised import SelfTrainingClassifier as SklearnSelfTraining
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -24,7 +27,7 @@ from fewlabels.classical import checking
 from fewlabels.classical.co_training import CoTrainingClassifier
 from fewlabels.classical.self_training import SelfTrainingClassifier
 from fewlabels.classical.tri_training import Last, TriTrainingClassifier, joint_error, rows_to_teach
-from fewlabels.classical.wrapping import StandardLogistic, class_proba
+from fewlabels.classical.wrapping import StandardLogistic, class_proba, surest
 from fewlabels.errors import InputError, OptionError, ResourceError
 
 EXPECTED = {"check_classifiers_classes": "-1 marks an unlabeled row"}
@@ -79,6 +82,16 @@ def test_self_training_equals_the_pseudo_code(options):
     assert sum(h["accepted"] for h in ours.history_) == sum(s > 0 for s in since)
     for h in ours.history_:
         assert h["accepted"] == since.count(h["step"]) == sum(h[f"accepted {c}"] for c in range(3))
+
+
+def test_self_training_without_options_is_scikit_learns():
+    X, y, _ = iris()
+    base = GaussianNB(var_smoothing=0.1)
+    for options in ({"threshold": 0.9}, {"criterion": "k_best", "k_best": 7}):
+        ours = SelfTrainingClassifier(base, **options).fit(X, y)
+        theirs = SklearnSelfTraining(base, **options).fit(X, y)
+        assert ours.labeled_iter_.tolist() == theirs.labeled_iter_.tolist()
+        np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
 
 
 def test_self_training_says_why_it_ended():
@@ -145,14 +158,21 @@ def test_pseudo_labels_weigh_what_they_were_sure():
 
 @pytest.mark.filterwarnings("error")
 def test_calibration_is_on_given_labels_out_of_the_fit():
-    X, y, _ = iris(labels=4)
-    model = SelfTrainingClassifier(GaussianNB(), calibrate=True, threshold=0.6, max_iter=1).fit(X, y)
-    assert model.calibrated_
+    X, y = (part[::-1] for part in iris(labels=4)[:2])  # labels come last, pseudo-labels before them
+    model = SelfTrainingClassifier(GaussianNB(), calibrate=True, criterion="k_best", k_best=60, max_iter=1)
+    assert model.fit(X, y).calibrated_
     rows = np.flatnonzero(model.labeled_iter_ >= 0)
+    assert len(rows) == 12 + 60
     for inner in model.estimator_.calibrated_classifiers_:
         # every fold's base is fitted to all pseudo-labels and to the labels of the other folds (4 of 4 a class: 3)
         assert inner.estimator.class_count_.sum() == len(rows) - 3
-    assert len(model.estimator_.calibrated_classifiers_) == 4
+    given = np.flatnonzero(y[rows] >= 0)
+    fold = np.empty(12, dtype=int)
+    fold[np.argsort(y[rows][given], kind="stable")] = np.arange(12) % 4
+    splits = [(np.setdiff1d(np.arange(len(rows)), given[fold == f]), given[fold == f]) for f in range(4)]
+    first = SelfTrainingClassifier(GaussianNB(), calibrate=True, max_iter=0).fit(X, y).predict_proba(X).argmax(1)
+    by_hand = CalibratedClassifierCV(GaussianNB(), cv=splits).fit(X[rows], np.where(y >= 0, y, first)[rows])
+    np.testing.assert_allclose(model.predict_proba(X), by_hand.predict_proba(X))
     single = SelfTrainingClassifier(GaussianNB(), calibrate=True).fit(*iris(labels=1)[:2])
     assert not single.calibrated_
     both = SelfTrainingClassifier(calibrate=True, weighted=True).fit(X, y)  # the default base takes weights
@@ -160,11 +180,10 @@ def test_calibration_is_on_given_labels_out_of_the_fit():
 
 
 def test_ties_go_to_the_first_rows():
-    X = np.repeat([[0.0], [1.0]], 10, axis=0)
-    y = np.full(20, -1)
-    y[[0, 19]] = 0, 1
-    model = SelfTrainingClassifier(criterion="k_best", k_best=3, max_iter=1).fit(X, y)
-    assert np.flatnonzero(model.labeled_iter_ == 1).tolist() == [1, 2, 3]
+    top = np.random.default_rng(0).integers(5, 10, 500) / 10
+    rows = np.random.default_rng(1).permutation(500)[:300]
+    chosen = surest(np.column_stack([top, 1 - top]), rows, 100)
+    assert chosen.tolist() == sorted(rows, key=lambda i: -top[i])[:100]
 
 
 # ------------------------------------------------------------------ co-training
@@ -237,6 +256,8 @@ def test_view_agreement_equals_the_slow_count():
     assert model.view_agreement_["expected"] == pytest.approx(expected)
     assert model.view_agreement_["beyond_chance"] == pytest.approx((observed - expected) / (1 - expected))
     assert CoTrainingClassifier().fit(*iris(labels=1)[:2]).view_agreement_ is None
+    # five neighbors can be found among six labels and not among the three that a fold leaves
+    assert CoTrainingClassifier(KNeighborsClassifier()).fit(*iris(labels=2)[:2]).view_agreement_ is None
 
 
 def test_view_agreement_tells_independent_views_from_one_view():
@@ -339,14 +360,13 @@ def test_baseline_does_not_see_unlabeled_rows(model):
                 {"criterion": "threshold"},
                 {"k_best": 9},
                 {"per_class": True},
-                {"relabel": True},
                 {"weighted": True},
                 {"calibrate": True},
                 {"max_iter": 2},
                 {"estimator": GaussianNB()},
             ],
         ),
-        (SelfTrainingClassifier(), [{"threshold": 0.97}]),
+        (SelfTrainingClassifier(threshold=0.6), [{"threshold": 0.97}, {"relabel": True}]),
         (
             CoTrainingClassifier(random_state=0, max_iter=5),
             [
@@ -507,6 +527,12 @@ def test_degenerate_rows_give_probabilities(model):
             assert np.isfinite(proba).all()
             np.testing.assert_allclose(proba.sum(1), 1)
         assert all(isinstance(v, float) and np.isfinite(v) for h in fitted.history_ for v in h.values())
+
+
+def test_no_classical_estimator_imports_torch():
+    names = ("self_training", "co_training", "tri_training", "mixture", "naive_bayes")
+    code = "".join(f"import fewlabels.classical.{name}; " for name in names)
+    subprocess.run([sys.executable, "-c", f"import sys; {code}sys.exit('torch' in sys.modules)"], check=True)
 
 
 def test_memory_is_refused_with_its_size(monkeypatch):

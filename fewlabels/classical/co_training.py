@@ -56,12 +56,12 @@ class CoTrainingClassifier(ClassicalClassifier):
     view_agreement_ : dict of what the two classifiers, fitted to the labels, say of labeled rows left out of the fit:
         "observed" share of rows on which they agree, "expected" share if they were independent given the class, and
         "beyond_chance", (observed - expected) / (1 - expected): 0 is what co-training assumes, near 1 the views are
-        one (None where each always says the same of a class). All of it None where a class has one label. It costs
-        ten more fits
+        one (None where each always says the same of a class). All of it None where a class has one label or a
+        base cannot learn from fewer labels. It costs ten more fits
     labeled_iter_ : (N,) 0 where the label was given, the round in which a pseudo-label was accepted, -1 where none is
-    termination_condition_ : "all_labeled", "no_change" (nothing was accepted) or "max_iter"
+    termination_condition_ : "all_labeled" or "max_iter"; every round accepts a row
     history_ : list of dicts, one a round: "step", "accepted", "labeled", "agreement" of the views on the pool
-    n_iter_ : how often the two were fitted: once on the labels, and after each round that accepted a row
+    n_iter_ : how often the two were fitted: once on the labels, and after each round
     estimators_, views_ : the two fitted classifiers, and what each sees: column numbers, a transformer or a function
 
     Raises
@@ -121,7 +121,7 @@ class CoTrainingClassifier(ClassicalClassifier):
         fitted, history, ended = self._rounds(bases, seen, codes, since, np.random.default_rng(seed))
         self.estimators_, self.views_, self.view_agreement_ = fitted, views, agreement
         self.history_, self.termination_condition_, self.labeled_iter_ = history, ended, since
-        self.n_iter_ = 1 + sum(told["accepted"] > 0 for told in history)
+        self.n_iter_ = 1 + len(history)
         self._remember_classes(data, _mean_proba(fitted, seen, data.n_classes))
         return self
 
@@ -149,8 +149,6 @@ class CoTrainingClassifier(ClassicalClassifier):
                 codes[pool], since[pool[label >= 0]] = label, step
                 agree = np.mean(probas[0].argmax(1) == probas[1].argmax(1))
                 history.append(_told(step, label, codes, float(agree)))
-                if (label < 0).all():
-                    return fitted, history, "no_change"
                 queue = queue[codes[queue] < 0]
                 fitted = _fit_both(bases, seen, codes)
                 progress.update(step)
@@ -189,17 +187,23 @@ def _told(step: int, label: Codes, codes: Codes, agreement: float) -> dict[str, 
     return {"step": float(step), "accepted": accepted, "labeled": labeled, "agreement": agreement}
 
 
+def _guess_held_out(base: Any, rows: Any, y: Codes, fold: Codes) -> Codes:
+    guess = np.empty(len(y), dtype=np.int64)
+    for f in range(fold.max() + 1):
+        rest, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
+        guess[held] = class_proba(clone(base).fit(rows[rest], y[rest]), rows[held], y.max() + 1).argmax(1)
+    return guess
+
+
 def _agreement(bases: list[Any], seen: list[Any], y: Codes) -> dict[str, float | None] | None:
     """How often two classifiers agree on labeled rows that they were not fitted to, beyond what the class explains."""
     fold = stratified_folds(y, 5)
     if fold is None:
         return None
-    guess = np.empty((2, len(y)), dtype=np.int64)
-    for f in range(fold.max() + 1):
-        rest, held = np.flatnonzero(fold != f), np.flatnonzero(fold == f)
-        for v, (base, rows) in enumerate(zip(bases, seen, strict=True)):
-            fitted = clone(base).fit(rows[rest], y[rest])
-            guess[v, held] = class_proba(fitted, rows[held], y.max() + 1).argmax(1)
+    try:
+        guess = [_guess_held_out(base, rows, y, fold) for base, rows in zip(bases, seen, strict=True)]
+    except ValueError:  # a base may need more rows than a fold leaves, such as five neighbors
+        return None
     expected = 0.0
     for c in np.unique(y):
         first, second = (np.bincount(g[y == c], minlength=y.max() + 1) / (y == c).sum() for g in guess)

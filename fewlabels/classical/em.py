@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.classical.checking import stratified_folds
+from fewlabels.progress import Verbose, show_progress
 
 Array = NDArray[np.float64]
 Params = dict[str, Array]
@@ -118,20 +119,25 @@ class EM:
                 mixture = _estimate(mixture.family, x, r * weight[:, np.newaxis], mixture.owner)
         return Fitted(mixture, history, False)
 
-    def gain(self, x: Any, codes: NDArray[np.int64], n_folds: int) -> Gain | None:
-        """What the unlabeled rows do to labeled rows that were left out of the fit; None where labels are too few."""
+    def fit_and_gain(
+        self, x: Any, codes: NDArray[np.int64], n_folds: int, verbose: Verbose
+    ) -> tuple[Fitted, Gain | None]:
+        """The fit, and what the unlabeled rows do to labeled rows that are left out; None where labels are too few."""
         labeled = np.flatnonzero(codes >= 0)
-        fold = stratified_folds(codes[labeled], n_folds) if n_folds else None
-        if fold is None or len(labeled) == len(codes) or self.lambda_u == 0:
-            return None
-        sums = np.zeros(2)
-        for f in range(fold.max() + 1):
-            held, rest = labeled[fold == f], np.delete(np.arange(len(codes)), labeled[fold == f])
-            alone = labeled[fold != f]
-            sums += _held_out(self.fit(x[rest], codes[rest]).mixture, x[held], codes[held])
-            sums -= _held_out(self.fit(x[alone], codes[alone]).mixture, x[held], codes[held])
+        fold = stratified_folds(codes[labeled], n_folds)
+        if fold is None or len(labeled) == len(codes) or self.lambda_u == 0 or self.max_iter == 0:
+            return self.fit(x, codes), None
+        sums, n = np.zeros(2), int(fold.max()) + 1
+        with show_progress(verbose, "EM", 0, n + 1, "fit") as progress:
+            fitted = self.fit(x, codes)
+            for f in range(n):
+                progress.update(f + 1)
+                held, rest = labeled[fold == f], np.delete(np.arange(len(codes)), labeled[fold == f])
+                alone = labeled[fold != f]
+                sums += _held_out(self.fit(x[rest], codes[rest]).mixture, x[held], codes[held])
+                sums -= _held_out(self.fit(x[alone], codes[alone]).mixture, x[held], codes[held])
         joint, label = (sums / len(labeled)).tolist()
-        return Gain(joint, label)
+        return fitted, Gain(joint, label)
 
 
 def posterior(log_joint: Array, codes: NDArray[np.int64], owner: NDArray[np.int64]) -> tuple[Array, Array]:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from fewlabels.classical.base import ClassicalClassifier
 from fewlabels.classical.checking import check_choice, check_memory, check_number
 from fewlabels.classical.em import EM, Array, Mixture, Params, posterior
+from fewlabels.progress import Verbose
 
 Covariance = Literal["full", "tied", "diag", "spherical"]
 
@@ -124,6 +125,7 @@ class GaussianMixtureClassifier(ClassicalClassifier):
     max_iter : EM steps; 0 fits the labels alone
     tol : stop when a step gains less than this in log-likelihood per row
     folds : held-out folds of the labels for the two gains, each costing one more fit; 0 for none
+    verbose : "auto" and True show progress (in logs a line now and then), False nothing
 
     Attributes
     ----------
@@ -134,7 +136,8 @@ class GaussianMixtureClassifier(ClassicalClassifier):
     component_shares_, component_class_ : (C,) the share of each, and the index of its class
     likelihood_gain_ : held-out log p(x, y) per labeled row with unlabeled rows, minus without; None where it cannot
         be measured (a class with one label, no unlabeled row, lambda_u=0, folds=0). Below 0: the model does not fit
-    label_likelihood_gain_ : the same for log p(y | x), which can fall while the rows themselves fit better
+    label_likelihood_gain_ : the same for log p(y | x). It can fall while the rows themselves fit better, which is how
+        unlabeled rows hurt a classifier; it also falls where probabilities become too sure and classes stay right
     history_ : list of dicts "step", "log_posterior" (the objective above), never falling
     n_iter_, converged_ : EM steps, and whether `tol` was reached
 
@@ -166,6 +169,7 @@ class GaussianMixtureClassifier(ClassicalClassifier):
         max_iter: int = 100,
         tol: float = 1e-3,
         folds: int = 3,
+        verbose: Verbose = "auto",
     ) -> None:
         self.covariance = covariance
         self.n_components = n_components
@@ -174,6 +178,7 @@ class GaussianMixtureClassifier(ClassicalClassifier):
         self.max_iter = max_iter
         self.tol = tol
         self.folds = folds
+        self.verbose = verbose
 
     def baseline(self) -> Self:
         """The same model of the labeled rows alone."""
@@ -191,7 +196,7 @@ class GaussianMixtureClassifier(ClassicalClassifier):
         codes[data.labeled] = data.y
         make = partial(Gaussians.around, covariance=self.covariance, prior_rows=self.prior_rows)
         em = EM(make, self.lambda_u, self.max_iter, self.tol, self.n_components)
-        fitted, gain = em.fit(x, codes), em.gain(x, codes, self.folds)
+        fitted, gain = em.fit_and_gain(x, codes, self.folds, self.verbose)
         self.likelihood_gain_, self.label_likelihood_gain_ = (gain.joint, gain.label) if gain else (None, None)
         self.history_, self.converged_ = fitted.history, fitted.converged
         self.n_iter_ = len(fitted.history) - 1

@@ -34,6 +34,7 @@ from fewlabels.classical.checking import check_choice, check_memory, check_numbe
 from fewlabels.classical.em import EM, Array, Family, MakeFamily, Mixture, Params
 from fewlabels.classical.mixture import Gaussians, class_proba
 from fewlabels.errors import InputError
+from fewlabels.progress import Verbose
 
 Distribution = Literal["gaussian", "multinomial", "bernoulli"]
 
@@ -93,6 +94,7 @@ class NaiveBayesClassifier(ClassicalClassifier):
     max_iter : EM steps; 0 fits the labels alone
     tol : stop when a step gains less than this in log-likelihood per row
     folds : held-out folds of the labels for the two gains, each costing one more fit; 0 for none
+    verbose : "auto" and True show progress (in logs a line now and then), False nothing
 
     Attributes
     ----------
@@ -102,7 +104,8 @@ class NaiveBayesClassifier(ClassicalClassifier):
     params_ : "log_p" (K, D), log of each word's probability; "bernoulli" also "log_q", that of its absence;
         "gaussian": "means" and "covariances" (K, D)
     likelihood_gain_, label_likelihood_gain_ : held-out log p(x, y) and log p(y | x) per labeled row with unlabeled
-        rows, minus without; None where they cannot be measured (see `GaussianMixtureClassifier`)
+        rows, minus without; None where they cannot be measured (see `GaussianMixtureClassifier`). The second falls
+        also where probabilities become too sure and classes stay right, which is common here
     history_ : list of dicts "step", "log_posterior" (the objective above), never falling
     n_iter_, converged_ : EM steps, and whether `tol` was reached
 
@@ -133,6 +136,7 @@ class NaiveBayesClassifier(ClassicalClassifier):
         max_iter: int = 100,
         tol: float = 1e-3,
         folds: int = 3,
+        verbose: Verbose = "auto",
     ) -> None:
         self.distribution = distribution
         self.lambda_u = lambda_u
@@ -141,6 +145,7 @@ class NaiveBayesClassifier(ClassicalClassifier):
         self.max_iter = max_iter
         self.tol = tol
         self.folds = folds
+        self.verbose = verbose
 
     def __sklearn_tags__(self) -> Tags:
         tags = ClassicalClassifier.__sklearn_tags__(self)
@@ -164,7 +169,7 @@ class NaiveBayesClassifier(ClassicalClassifier):
         codes = np.full(x.shape[0], -1)
         codes[data.labeled] = data.y
         em = EM(self._family(), self.lambda_u, self.max_iter, self.tol)
-        fitted, gain = em.fit(x, codes), em.gain(x, codes, self.folds)
+        fitted, gain = em.fit_and_gain(x, codes, self.folds, self.verbose)
         self.likelihood_gain_, self.label_likelihood_gain_ = (gain.joint, gain.label) if gain else (None, None)
         self.history_, self.converged_ = fitted.history, fitted.converged
         self.n_iter_ = len(fitted.history) - 1

@@ -103,9 +103,9 @@ def fit_weighted(base: Any, x: Any, codes: Codes, weight: Array | None) -> Any:
 
 
 def check_copies(x: Any) -> None:
-    """Refuse rows of which there is no room for the copy that a base learns from, and the copy it makes of that."""
+    """Refuse rows of which there is no room for the copy that a base is given, and two that it may make of that."""
     held = x.data.nbytes + x.indices.nbytes if issparse(x) else x.nbytes
-    check_memory(2 * held, "the rows to learn from", "Use fewer rows or columns.")
+    check_memory(3 * held, "the rows to learn from", "Use fewer rows or columns.")
 
 
 def class_proba(base: Any, x: Any, n_classes: int) -> Array:
