@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from numbers import Integral, Real
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import OptionError, ResourceError
+from fewlabels.errors import OptionError, ResourceError, nearest
 
 
 def check_number(name: str, value: Any, least: float, most: float = np.inf, *, whole: bool = False) -> None:
@@ -25,10 +24,7 @@ def check_number(name: str, value: Any, least: float, most: float = np.inf, *, w
 def check_choice(name: str, value: Any, known: tuple[str, ...]) -> None:
     """Refuse a name that is not known."""
     if not isinstance(value, str) or value not in known:
-        # not `recipes.nearest`, which would import torch
-        near = difflib.get_close_matches(str(value), known, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise OptionError(f"{name}={value!r} is not known.{hint} Known: {', '.join(known)}.")
+        raise OptionError(f"{name}={value!r} is not known.{nearest(str(value), known)}")
 
 
 def check_flag(name: str, value: Any) -> None:
