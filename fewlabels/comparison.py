@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Comparison:
     environment : versions, device, precision, threads
     command : the exact command or call that repeats this
     seconds : {"baseline": s, "candidate": s}
+    remarks : what a classical candidate says of its own fit: its fitted attributes that are plain values
     """
 
     task: str
@@ -68,6 +69,7 @@ class Comparison:
     environment: dict[str, Any]
     command: str
     seconds: dict[str, float]
+    remarks: dict[str, Any] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:
@@ -190,6 +192,7 @@ def compare(
         environment=_environment(candidate),
         command=command or f"fewlabels.compare(X, y, ..., method={candidate!r}, random_state={seed})",
         seconds=seconds,
+        remarks=_remarks(candidate),
     )
 
 
@@ -285,6 +288,14 @@ def _describe(data: Partial) -> dict[str, Any]:
         "shape": list(data.x.shape[1:]),
         "labels_per_class": counts,
     }
+
+
+def _remarks(candidate: Any) -> dict[str, Any]:
+    plain = str | bool | int | float | np.generic | None
+    fitted = vars(candidate).items() if isinstance(candidate, Classical) else ()
+    # dicts of numbers too, such as the agreement of two views
+    shown = {k: v for k, v in fitted if k.endswith("_") and isinstance(v, plain | dict) and k != "n_features_in_"}
+    return {k: v for k, v in shown.items() if not isinstance(v, dict) or all(isinstance(x, plain) for x in v.values())}
 
 
 def _settings(candidate: Any) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def facts(comparison: Comparison, findings: tuple[Section, ...] = ()) -> dict[st
     }
     if comparison.task == "classes":
         result |= _class_facts(comparison)
-    for name in ("data", "settings", "environment", "command", "seconds"):
+    for name in ("data", "remarks", "settings", "environment", "command", "seconds"):
         result[name] = getattr(comparison, name)
     return {key: plain(value) for key, value in result.items()}
 

@@ -8,7 +8,7 @@ from fewlabels.report.blocks import Block, Curves, Page, Picture, Pictures, Sect
 from fewlabels.report.classes import class_sections
 from fewlabels.report.facts import curves
 from fewlabels.report.numbers import number_sections
-from fewlabels.report.provenance import data_blocks, settings_blocks
+from fewlabels.report.provenance import data_blocks, remark_blocks, settings_blocks
 from fewlabels.report.scores import how_little, key_figures, score_blocks
 from fewlabels.verdict import Verdict
 
@@ -80,9 +80,9 @@ def _after_colon(sentence: str) -> str:
 
 
 def _curves(comparison: Comparison) -> tuple[Block, ...]:
-    found = curves(comparison)
+    found, said = curves(comparison), remark_blocks(comparison)
     if not found:
-        return (Text("Neither model kept a record of its training.", "empty"),)
+        return said or (Text("Neither model kept a record of its training.", "empty"),)
     pictures = []
     for key, lines in list(found.items())[:MOST_PANELS]:
         ends = "; ".join(
@@ -95,4 +95,4 @@ def _curves(comparison: Comparison) -> tuple[Block, ...]:
         pictures.append(Picture(plot, f"{title} by step: {ends}."))
     used = "mask_used is the share of unlabeled rows sure enough to count in a step."
     words = "A loss should fall and settle. " + (used if "mask_used" in found else "")
-    return Text(words.strip()), Pictures(tuple(pictures))
+    return Text(words.strip()), Pictures(tuple(pictures)), *said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fewlabels.report.blocks import Block, Code, Heading, Table, Text, clean, clean_lines, plural
+from fewlabels.report.blocks import Block, Code, Heading, Table, Text, clean, clean_lines, number, plural
 
 if TYPE_CHECKING:
     from fewlabels.comparison import Comparison
@@ -32,6 +32,15 @@ def data_blocks(comparison: Comparison) -> tuple[Block, ...]:
             rows.append((f"and {len(per_class) - MOST_CLASSES:,} more classes", ""))
         blocks.append(Table("Labels per class", ("class", "labels"), tuple(rows), frozenset({1})))
     return tuple(blocks)
+
+
+def remark_blocks(comparison: Comparison) -> tuple[Block, ...]:
+    """What the model with unlabeled data says of its own fit, by the names of its attributes."""
+    rows = [
+        (clean(key.rstrip("_").replace("_.", ": ").replace("_", " ")), number(v) if isinstance(v, float) else _value(v))
+        for key, v in _flat(comparison.remarks)
+    ]
+    return (Table("What the model with unlabeled data says of its fit", ("", ""), tuple(rows)),) if rows else ()
 
 
 def settings_blocks(comparison: Comparison) -> tuple[Block, ...]:
