@@ -51,7 +51,7 @@ class Lists:
     """Rows in lists around the centers of k-means."""
 
     def __init__(self, x: NDArray[np.float64], k: int, own: bool, seed: int) -> None:
-        import faiss
+        import faiss  # type: ignore[import-not-found, unused-ignore]
 
         self.x, self.k, self.own = x, k, own
         self.center = x.mean(0)
@@ -66,7 +66,8 @@ class Lists:
         self.index.add(rows)
 
     def _single(self, x: NDArray[np.float64]) -> NDArray[np.float32]:
-        return ((x - self.center) / self.scale).astype(np.float32)
+        out: NDArray[np.float32] = ((x - self.center) / self.scale).astype(np.float32)
+        return out
 
     def tune(self, queries: NDArray[np.float64], sample: Ints) -> float:
         """Visit more lists until the recall on the sample is enough; return it."""
@@ -87,9 +88,7 @@ class Lists:
         index, distance = np.empty((len(rows), self.k), dtype=np.int64), np.empty((len(rows), self.k))
         whole = keep.sum(1) >= self.k
         query, place = np.nonzero(keep[whole])
-        index[whole], distance[whole] = ranked(
-            self.x, queries[rows[whole]], query, near[whole][query, place], self.k
-        )
+        index[whole], distance[whole] = ranked(self.x, queries[rows[whole]], query, near[whole][query, place], self.k)
         if not whole.all():
             index[~whole], distance[~whole] = self._exactly(queries, rows[~whole])
         return index, distance

@@ -11,7 +11,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
 from fewlabels.data.memory import memory_to_spare
@@ -45,12 +44,15 @@ def prepare(x: Any, metric: str) -> Any:
     if metric == "euclidean":
         return x
     # by the largest entry first: squares of huge or tiny numbers leave the range of float64
-    for norm in (lambda v: abs(v).max(axis=1), lambda v: np.sqrt((v * v).sum(axis=1))):
-        length = norm(x)
-        length = length.toarray() if issparse(length) else np.asarray(length)
-        factor = np.divide(1.0, length, out=np.zeros(length.shape), where=length > 0).reshape(-1, 1)
-        x = csr_array(x * factor) if issparse(x) else x * factor
-    return x
+    top = abs(x).max(axis=1)
+    x = _divided(x, top.toarray() if issparse(top) else top)
+    return _divided(x, np.sqrt((x * x).sum(axis=1)))
+
+
+def _divided(x: Any, length: Any) -> Any:
+    """Rows of x over their length; rows of length 0 as they are."""
+    factor = np.divide(1.0, length, out=np.zeros(length.shape), where=length > 0).reshape(-1, 1)
+    return csr_array(x * factor) if issparse(x) else x * factor
 
 
 def nearest(x: Any, k: int, queries: Any = None, *, seed: int = 0, verbose: Verbose = False) -> Neighbors:
@@ -106,5 +108,3 @@ def _warn_slow(n_rows: int, n_queries: int) -> None:
         UserWarning,
         stacklevel=5,
     )
-
-
