@@ -72,7 +72,7 @@ class LabelPropagation(GraphClassifier):
     graph_ : (N, N) weights, CSR; graph_facts_ : how they were found, and the recall of the neighbor search
     class_prior_ : (K,) the shares used
     n_iter_, history_ : iterations of the solver; the residual after each
-    X_, scale_ : the training rows and their distances to the last neighbor (None with `affinity`)
+    X_ : the training rows
     n_features_in_, feature_names_in_ : what fit saw
 
     Examples
@@ -124,7 +124,7 @@ class LabelSpreading(GraphClassifier):
     ----------
     label_distributions_ : (N, K) scores divided by their sum. They may disagree with a given label;
         `transduction_` keeps it
-    classes_, transduction_, unreached_, graph_, graph_facts_, class_prior_, n_iter_, history_, X_, scale_,
+    classes_, transduction_, unreached_, graph_, graph_facts_, class_prior_, n_iter_, history_, X_,
         n_features_in_, feature_names_in_ : as in `LabelPropagation`
 
     Examples

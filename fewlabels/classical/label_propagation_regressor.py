@@ -31,7 +31,7 @@ class LabelPropagationRegressor(RegressorMixin, OnGraph):
     ----------
     transduction_ : (N,) the given target of each labeled row, the harmonic function at every other
     unreached_ : (N,) bool, rows in parts of the graph without a label: they get the mean of the labels
-    graph_, graph_facts_, n_iter_, history_, X_, scale_, n_features_in_, feature_names_in_ : as in
+    graph_, graph_facts_, n_iter_, history_, X_, n_features_in_, feature_names_in_ : as in
         `LabelPropagation`
 
     Examples

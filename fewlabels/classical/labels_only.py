@@ -35,7 +35,7 @@ class LabelsOnly(Classical):
     metric: str
     random_state: Any
     X_: Any
-    y_: Floats | None
+    y_: Any
     coef_: Floats | None
     intercept_: Floats | None
 

@@ -15,7 +15,7 @@ from fewlabels.classical.labels_only import LabelsOnlyClassifier
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.solve import Solution, check_solver
-from fewlabels.graph.weights import check_affinity, edges, reach, shares
+from fewlabels.graph.weights import affinities, check_affinity, edges, reach
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
 from fewlabels.seeds import check_seed
@@ -25,12 +25,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Graph:
-    """Weights (N, N), each row's component and whether it holds a label, the scales sigma, and facts."""
+    """Weights (N, N), each row's component and whether it holds a label, and facts."""
 
     weights: csr_array
     component: NDArray[np.int64]
     reached: NDArray[np.bool_]
-    scale: Floats | None
     facts: dict[str, Any]
 
 
@@ -51,16 +50,16 @@ class OnGraph(Classical):
         check_solver(self.tol, self.max_iter)
         n, k, seed = x.shape[0], self._check_neighbors(x.shape[0]), check_seed(self.random_state)
         x = prepare(x, self.metric)
-        scale, facts = None, {"search": "given", "recall": 1.0, "n_neighbors": k}
+        facts: dict[str, Any] = {"search": "given", "recall": 1.0, "n_neighbors": k}
         if self.affinity is not None:
             weights = check_affinity(self.affinity, n)
         else:
             found = nearest(x, k, seed=seed, verbose=self.verbose)
-            weights, scale = edges(found), found.distance[:, -1]
+            weights = edges(found)
             facts |= {"search": found.search, "recall": found.recall}
         component, reached = reach(weights, labeled)
         facts |= {"n_edges": weights.nnz // 2, "n_components": int(component.max()) + 1}
-        return Graph(weights, component, reached, scale, facts)
+        return Graph(weights, component, reached, facts)
 
     def _check_neighbors(self, n: int) -> int:
         k = self.n_neighbors
@@ -78,7 +77,6 @@ class OnGraph(Classical):
         """Fitted attributes; call it when nothing can fail any more."""
         # a copy: the caller's own array may change after fit
         self.X_ = x.copy()
-        self.scale_ = graph.scale
         self.graph_ = graph.weights
         self.graph_facts_ = graph.facts
         # scikit-learn wants at least 1, also where all rows are labeled and nothing is solved
@@ -89,8 +87,9 @@ class OnGraph(Classical):
         """(Q, ...) weighted means of the attribute `known` (N, ...) over the nearest training rows of new rows."""
         queries = prepare(self._rows(X), self.metric)
         found = nearest(prepare(self.X_, self.metric), min(int(self.n_neighbors), self.X_.shape[0]), queries)
-        out: Floats = np.einsum("qk,qk...->q...", shares(found, self.scale_), getattr(self, known)[found.index])
-        return out
+        weight = affinities(found.distance)
+        mean = np.einsum("qk,qk...->q...", weight / weight.sum(1, keepdims=True), getattr(self, known)[found.index])
+        return np.asarray(mean)
 
 
 class GraphClassifier(ClassicalClassifier, OnGraph):

@@ -42,7 +42,7 @@ class PoissonLearning(GraphClassifier):
     Attributes
     ----------
     classes_, label_distributions_, transduction_, unreached_, graph_, graph_facts_, class_prior_, n_iter_,
-        history_, X_, scale_, n_features_in_, feature_names_in_ : as in `LabelPropagation`
+        history_, X_, n_features_in_, feature_names_in_ : as in `LabelPropagation`
 
     Examples
     --------
@@ -87,12 +87,10 @@ class PoissonLearning(GraphClassifier):
         # any constant may have been added in each component
         u = solution.x - _means(graph.component, solution.x, degree, len(mean))[graph.component]
         u *= prior / y.mean(0)
-        # a component whose labels are all of one class has no sources: it gets that class
-        silent = np.bincount(part, np.abs(source[data.labeled]).sum(1), len(mean)) == 0
-        u[silent[graph.component]] = mean[graph.component[silent[graph.component]]]
         positive = np.maximum(u, 0.0)
         total = positive.sum(1, keepdims=True)
-        return np.divide(positive, total, out=positive, where=total > 0), solution
+        # u is 0 where all labels of a component are of one class (there are no sources), and at exact ties
+        return np.divide(positive, total, out=mean[graph.component], where=total > 0), solution
 
 
 def _means(part: NDArray[np.int64], value: Floats, weight: Floats, n_parts: int) -> Floats:

@@ -1,11 +1,13 @@
-r"""Weights of edges. Zelnik-Manor and Perona, "Self-Tuning Spectral Clustering", NeurIPS 2004.
+r"""Weights of edges. Calder et al., "Poisson Learning: Graph Based Semi-Supervised Learning at Very Low Label
+Rates", ICML 2020 (experiments).
 
-.. math:: w_{ij} = \exp\left(-\frac{d_{ij}^2}{\sigma_i \sigma_j}\right), \qquad
-          \sigma_i = d(x_i, \text{its k-th neighbor})
+.. math:: a_{ij} = \exp(-4\, d_{ij}^2 / \sigma_i^2), \qquad \sigma_i = d(x_i, \text{its k-th neighbor}), \qquad
+          W = A + A^\top
 
-for j among the k nearest of i, or i among those of j. Where k rows are equal to row i, :math:`\sigma_i = 0`; the
-other end's scale then stands in for it. No exponent goes below -30, since the weight of a row next to a very
-tight cluster would else be 0 in floating point, and the row cut off from all its neighbors.
+with :math:`a_{ij} = 0` where j is not among the k nearest of i. No neighbor of a row weighs less than exp(-4), so
+no row is cut off from all of its neighbors. Where k rows are equal to row i, :math:`\sigma_i = 0` and
+:math:`a_{ij} = 1`. On digits and 5,000 Fashion-MNIST rows this was as accurate as, or more accurate than, equal
+weights and :math:`\exp(-d_{ij}^2 / \sigma_i \sigma_j)` (Zelnik-Manor and Perona 2004): benchmarks/graph.py.
 """
 
 from __future__ import annotations
@@ -21,39 +23,24 @@ from fewlabels.errors import InputError
 from fewlabels.graph.ranking import Neighbors
 
 Floats = NDArray[np.float64]
-_LEAST = 30.0
 
 
-def exponents(distance: Floats, scale: Floats, other: Floats) -> Floats:
-    """d^2 / (scale * other), between 0 and 30."""
-    a = np.where(scale > 0, scale, other)
-    b = np.where(other > 0, other, scale)
-    # one ratio after the other: products of tiny or huge distances leave the range of float64
-    ratio = [np.divide(distance, s, out=np.zeros(distance.shape), where=s > 0) for s in (a, b)]
-    out: Floats = np.fmin(ratio[0] * ratio[1], _LEAST)
+def affinities(distance: Floats) -> Floats:
+    """(Q, k) weights a of neighbors at these distances, nearest first."""
+    scale = distance[:, -1:]
+    # the ratio first: squares of tiny or huge distances leave the range of float64
+    ratio = np.divide(distance, scale, out=np.zeros(distance.shape), where=scale > 0)
+    out: Floats = np.exp(-4 * np.fmin(ratio, 1.0) ** 2)
     return out
 
 
 def edges(found: Neighbors) -> csr_array:
-    """(N, N) symmetric weights of the graph in which i and j are joined if either is a neighbor of the other."""
+    """(N, N) weights W; row i and column j are joined if either is a neighbor of the other."""
     n, k = found.index.shape
-    scale = found.distance[:, -1]
-    power = exponents(found.distance, scale[:, None], scale[found.index])
-    graph = csr_array((np.exp(-power).ravel(), found.index.ravel(), np.arange(0, n * k + 1, k)), shape=(n, n))
+    one_way = (affinities(found.distance).ravel(), found.index.ravel(), np.arange(0, n * k + 1, k))
+    graph = csr_array(one_way, shape=(n, n))
     graph.sort_indices()
-    # both directions have the same weight, bit for bit
-    return csr_array(graph.maximum(graph.T))
-
-
-def shares(found: Neighbors, scale: Floats | None) -> Floats:
-    """(Q, k) weights of new rows' neighbors, each row summing to 1. `scale`: (N,) of the training rows, or None."""
-    own = found.distance[:, -1:]
-    power = exponents(
-        found.distance, own, np.broadcast_to(own, found.index.shape) if scale is None else scale[found.index]
-    )
-    weight = np.exp(power.min(1, keepdims=True) - power)
-    out: Floats = weight / weight.sum(1, keepdims=True)
-    return out
+    return csr_array(graph + graph.T)
 
 
 def check_affinity(affinity: Any, n_rows: int) -> csr_array:
