@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from fewlabels.errors import OptionError, ResourceError
-from fewlabels.graph import approximate, neighbors, products, ranking
+from fewlabels.graph import approximate, memory, neighbors, products, ranking
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.tree import by_tree
 
@@ -134,7 +134,7 @@ def test_unknown_metric():
 
 
 def test_memory_is_said_before_it_is_taken(monkeypatch):
-    monkeypatch.setattr(neighbors, "memory_to_spare", lambda: 1000)
+    monkeypatch.setattr(memory, "memory_to_spare", lambda: 1000)
     with pytest.raises(ResourceError, match=r"neighbors of 12 rows need about 0\.4 GB, more than half"):
         nearest(ROWS["few rows"], 3)
 
@@ -143,8 +143,9 @@ def test_many_rows_without_faiss_warn(monkeypatch):
     monkeypatch.setattr(neighbors, "EXACT", 300)
     monkeypatch.setattr(neighbors, "faiss_is_here", lambda: False)
     x = rng.normal(size=(400, 20))
-    with pytest.warns(UserWarning, match=r"exact neighbors of 400 rows.*pip install faiss-cpu"):
-        assert nearest(x, 5).search == "exact"
+    for rows in (x, csr_array(x)):
+        with pytest.warns(UserWarning, match=r"exact neighbors of 400 rows.*pip install faiss-cpu"):
+            assert nearest(rows, 5).search == "exact"
 
 
 @pytest.mark.skipif(not find_spec("faiss"), reason="faiss is an optional extra")

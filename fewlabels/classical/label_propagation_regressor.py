@@ -38,9 +38,9 @@ class LabelPropagationRegressor(RegressorMixin, OnGraph):
     --------
     >>> from fewlabels.classical.label_propagation_regressor import LabelPropagationRegressor
     >>> nan = float("nan")
-    >>> model = LabelPropagationRegressor(n_neighbors=1).fit([[0.0], [1.0], [2.0], [3.0]], [0.0, nan, nan, 3.0])
+    >>> model = LabelPropagationRegressor(n_neighbors=2).fit([[0.0], [1.0], [2.0], [3.0]], [0.0, nan, nan, 3.0])
     >>> model.transduction_.round(3).tolist()
-    [0.0, 1.0, 2.0, 3.0]
+    [0.0, 0.345, 2.655, 3.0]
     """
 
     def __init__(

@@ -58,11 +58,17 @@ class LabelsOnly(Classical):
 
     def _model(self, name: str, x: Any, y: Floats, new: Any) -> Floats:
         """(Q, K) outputs for the rows `new` of a candidate trained on x (L, D), y (L, K)."""
+        return self._apply(name, self._train(name, x, y), new)
+
+    def _train(self, name: str, x: Any, y: Floats) -> tuple[Any, Any]:
+        """What `_apply` needs: the labeled rows and targets, or weights and intercept."""
+        return (x, y) if name in _NEAR else self._linear(x, y)
+
+    def _apply(self, name: str, trained: tuple[Any, Any], new: Any) -> Floats:
         if name not in _NEAR:
-            weights, intercept = self._linear(x, y)
-            return self._link(safe_sparse_dot(new, weights) + intercept)
-        found = nearest(prepare(x, self.metric), _NEAR[name], prepare(new, self.metric))
-        return np.asarray(y[found.index].mean(1))
+            return self._link(safe_sparse_dot(new, trained[0]) + trained[1])
+        found = nearest(prepare(trained[0], self.metric), _NEAR[name], prepare(new, self.metric))
+        return np.asarray(trained[1][found.index].mean(1))
 
     def _linear(self, x: Any, y: Floats) -> tuple[Floats, Floats]:
         """Weights (D, K) and intercept (K,) of the linear model, in the units of x."""
@@ -80,19 +86,16 @@ class LabelsOnly(Classical):
     def _score(self, y: Floats, output: Floats) -> float:
         raise NotImplementedError
 
-    def _keep(self, x: Any, y: Floats, chosen: str, scores: dict[str, float]) -> None:
-        """Train the chosen candidate on all labeled rows; attributes last."""
-        near = chosen in _NEAR
-        linear = (None, None) if near else self._linear(x, y)
+    def _keep(self, chosen: str, scores: dict[str, float], trained: tuple[Any, Any]) -> None:
+        """Fitted attributes; call it when nothing can fail any more."""
         self.chosen_, self.scores_ = chosen, scores
-        self.coef_, self.intercept_ = linear
-        self.X_, self.y_ = (x, y) if near else (None, None)
+        self.X_, self.y_ = trained if chosen in _NEAR else (None, None)
+        self.coef_, self.intercept_ = (None, None) if chosen in _NEAR else trained
 
     def _output(self, X: Any) -> Floats:
         rows = self._rows(X)
-        if self.chosen_ in _NEAR:
-            return self._model(self.chosen_, self.X_, self.y_, rows)
-        return self._link(safe_sparse_dot(rows, self.coef_) + self.intercept_)
+        trained = (self.X_, self.y_) if self.chosen_ in _NEAR else (self.coef_, self.intercept_)
+        return self._apply(self.chosen_, trained, rows)
 
 
 class LabelsOnlyClassifier(ClassicalClassifier, LabelsOnly):
@@ -149,9 +152,10 @@ class LabelsOnlyClassifier(ClassicalClassifier, LabelsOnly):
             split = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
             folds = list(split.split(np.zeros(len(data.y)), data.y))
         chosen, scores = self._choose(rows, one_hot, folds, "logistic regression")
-        self._keep(rows, one_hot, chosen, scores)
-        self.form_ = data.form
-        self._remember_classes(data, self._output(x))
+        trained = self._train(chosen, rows, one_hot)
+        proba = self._apply(chosen, trained, x)
+        self._keep(chosen, scores, trained)
+        self._remember_classes(data, proba)
         return self
 
     def predict_proba(self, X: Any) -> Floats:
@@ -222,10 +226,12 @@ class LabelsOnlyRegressor(RegressorMixin, LabelsOnly):
         split = KFold(n_folds, shuffle=True, random_state=seed) if n_folds >= 2 else None
         folds = list(split.split(target)) if split else []
         chosen, scores = self._choose(rows, target, folds, "ridge regression")
-        self._keep(rows, target, chosen, scores)
+        trained = self._train(chosen, rows, target)
+        numbers = self._apply(chosen, trained, x)[:, 0].copy()
+        numbers[data.labeled] = data.y
+        self._keep(chosen, scores, trained)
+        self.transduction_ = numbers
         self._remember(data)
-        self.transduction_ = self._output(x)[:, 0]
-        self.transduction_[data.labeled] = data.y
         return self
 
     def predict(self, X: Any) -> Floats:

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from fewlabels.classical.base import Classical, ClassicalClassifier
 from fewlabels.classical.labels_only import LabelsOnlyClassifier
 from fewlabels.errors import InputError, OptionError
+from fewlabels.graph.memory import must_fit
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.solve import Solution, check_solver
 from fewlabels.graph.weights import affinities, check_affinity, edges, reach
@@ -116,6 +117,11 @@ class GraphClassifier(ClassicalClassifier, OnGraph):
         """
         x, data = self._enter(X, y)
         prior = self._prior(data)
+        must_fit(
+            10 * 8 * data.n_rows * data.n_classes,
+            f"scores of {data.n_rows:,} rows and {data.n_classes:,} classes",
+            "Use fewer rows, or merge classes.",
+        )
         graph = self._build(x, data.labeled)
         scores, solution = self._scores(graph, data, prior)
         proba, unreached = self._distributions(scores, graph.reached, data, prior)
@@ -166,7 +172,7 @@ def warn_unreached(unreached: NDArray[np.bool_], what: str) -> None:
     if unreached.any():
         warnings.warn(
             f"{int(unreached.sum())} of {len(unreached)} rows are in parts of the graph that no label reaches; they "
-            f"get {what} (see unreached_). Label a row in each part, or raise n_neighbors.",
+            f"get {what} (see unreached_). Label a row in each part, raise n_neighbors, or drop repeated rows.",
             UserWarning,
             stacklevel=3,
         )

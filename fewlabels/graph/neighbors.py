@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import OptionError, ResourceError
+from fewlabels.errors import OptionError
 from fewlabels.graph.approximate import by_index, faiss_is_here
+from fewlabels.graph.memory import must_fit
 from fewlabels.graph.products import Products
 from fewlabels.graph.ranking import Neighbors, Search
 from fewlabels.graph.sparse_products import SparseProducts
@@ -73,15 +73,15 @@ def nearest(x: Any, k: int, queries: Any = None, *, seed: int = 0, verbose: Verb
     own = queries is None
     n_queries = (x if own else queries).shape[0]
     _check_memory(x, n_queries, k)
-    if issparse(x):
-        return _exact(SparseProducts(x, k + own), x if own else queries, own, verbose)
-    if x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
+    many, dense = min(x.shape[0], n_queries) > EXACT, not issparse(x)
+    if dense and x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
         return by_tree(x, k, queries)
-    if min(len(x), n_queries) > EXACT:
-        if faiss_is_here():
-            return by_index(x, k, queries, seed, verbose)
-        _warn_slow(len(x), n_queries)
-    return _exact(Products(x, k + own, n_queries), x if own else queries, own, verbose)
+    if many and dense and faiss_is_here():
+        return by_index(x, k, queries, seed, verbose)
+    if many:
+        _warn_slow(x.shape[0], n_queries, dense)
+    search = Products(x, k + own, n_queries) if dense else SparseProducts(x, k + own)
+    return _exact(search, x if own else queries, own, verbose)
 
 
 def _exact(search: Search, queries: Any, own: bool, verbose: Verbose) -> Neighbors:
@@ -90,21 +90,18 @@ def _exact(search: Search, queries: Any, own: bool, verbose: Verbose) -> Neighbo
 
 
 def _check_memory(x: Any, n_queries: int, k: int) -> None:
-    size = x.data.nbytes * 2 if issparse(x) else x.nbytes
-    # the rounded copy of x; neighbors, distances, and the graph's edges in both directions; one block
-    need = int(size / 2 + n_queries * k * 80 + 4e8)
-    if need > memory_to_spare():
-        raise ResourceError(
-            f"the neighbors of {n_queries:,} rows need about {need / 1e9:.1f} GB, more than half of the free memory. "
-            "Use fewer rows or columns, or a smaller n_neighbors."
-        )
+    size = x.data.nbytes * 3 if issparse(x) else x.nbytes
+    # rounded copies of x; neighbors, distances and the graph's edges in both directions; blocks
+    need = size + n_queries * k * 100 + 4e8
+    must_fit(need, f"the neighbors of {n_queries:,} rows", "Use fewer rows or columns, or a smaller n_neighbors.")
 
 
-def _warn_slow(n_rows: int, n_queries: int) -> None:
+def _warn_slow(n_rows: int, n_queries: int, dense: bool) -> None:
     minutes = n_rows * n_queries / _PACE / 60
+    mend = "pip install faiss-cpu" if dense else "pip install faiss-cpu, and make the rows dense, e.g. by TruncatedSVD"
     warnings.warn(
-        f"exact neighbors of {n_queries:,} rows among {n_rows:,} may take about {minutes:.0f} minutes or more. With "
-        "faiss they are approximate, of stated recall, and much quicker: pip install faiss-cpu.",
+        f"exact neighbors of {n_queries:,} rows among {n_rows:,} may take {minutes:.0f} minutes or more. With faiss "
+        f"they are approximate, of stated recall, and much quicker: {mend}.",
         UserWarning,
         stacklevel=5,
     )

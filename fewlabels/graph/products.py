@@ -56,24 +56,27 @@ class Products(Search):
 
     def _round_columns(self, x: NDArray[np.float64]) -> None:
         n, width = len(self.columns), x.shape[1]
-        rounded = self.rounding.empty(n, width + 3)
-        norm, exact_norm, error, half = (np.zeros(n) for _ in range(4))
+        self.rounded = self.rounding.empty(n, width + 3)
+        rounded_norm, norm, error, half = (np.zeros(n) for _ in range(4))
         for a, b in chunks(x, n):
             rows = self.columns[a:b]
             y = self._centered(x[rows]) * self.scale
             y[rows < 0] = 0.0
-            near, norm[a:b], error[a:b] = self._round(y)
-            exact_norm[a:b] = np.linalg.norm(y, axis=1)
+            near, rounded_norm[a:b], error[a:b] = self._round(y)
+            norm[a:b] = np.linalg.norm(y, axis=1)
             half[a:b] = (y * y).sum(1) / 2
             # -|y|^2/2 in three pieces, since one bfloat16 holds eight bits; padding never comes near
             parts = pieces(self.rounding, np.where(rows < 0, 1e30, half[a:b]))
-            rounded[a:b] = self.rounding.cast(np.concatenate([near, -parts], 1))
-        self.rounded = rounded
+            self.rounded[a:b] = self.rounding.cast(np.concatenate([near, -parts], 1))
+        # the bound of a group of columns is |e_x| by_error + |x^| by_norm + fixed
         c = self.rounding.unit_out + 2.0 * (width + 16) * 2.0**-24
-        exact, near, off, h = (v.reshape(self.group, -1).max(0) for v in (exact_norm, norm, error, half))
-        self.by_error, self.by_norm, self.fixed = exact, off + c * near, 2 * c * h + 1e-30
+        of_groups = [v.reshape(self.group, -1).max(0) for v in (norm, error, rounded_norm, half)]
+        self.by_error = of_groups[0]
+        self.by_norm = of_groups[1] + c * of_groups[2]
+        self.fixed = 2 * c * of_groups[3] + 1e-30
 
     def _round(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Rounded rows, their norms, and the norms of what rounding (and centering) took away."""
         near = self.rounding.values(y)
         error = np.linalg.norm(y - near, axis=1) + 2.0**-52 * (1.0 + self.spread * self.scale)
         return near, np.linalg.norm(near, axis=1), error
