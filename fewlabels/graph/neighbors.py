@@ -1,0 +1,107 @@
+"""The k nearest rows of each row: exact up to about 100,000 rows, by an approximate index above.
+
+Distances are computed in float64 from differences of coordinates, and equal ones are ordered by row index, so
+the result is the same at any number of threads and any size of blocks. `fewlabels.graph.products` finds the
+candidates; a k-d tree does where there are few columns.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+from fewlabels.errors import OptionError
+from fewlabels.graph.approximate import by_index, faiss_is_here
+from fewlabels.graph.memory import must_fit
+from fewlabels.graph.products import Products
+from fewlabels.graph.ranking import Neighbors, Search
+from fewlabels.graph.sparse_products import SparseProducts
+from fewlabels.graph.tree import by_tree
+from fewlabels.progress import Verbose
+
+# With more rows and more queries than this, an approximate index is used where there is one.
+EXACT = 100_000
+# A k-d tree visits most of its leaves when there are more columns; below 1,000 rows it gains nothing.
+TREE_COLUMNS, TREE_ROWS = 8, 1000
+# Scores per second of the exact search on two cores, for the warning only.
+_PACE = 2e8
+
+
+def prepare(x: Any, metric: str) -> Any:
+    """Rows between which Euclidean distance orders neighbors as `metric` does.
+
+    For "cosine" rows get length 1, since |x - y|^2 = 2 - 2 cos; a row of zeros stays at the origin.
+
+    Raises
+    ------
+    OptionError : an unknown metric
+    """
+    if metric not in ("euclidean", "cosine"):
+        raise OptionError(f"metric={metric!r}; expected 'euclidean' or 'cosine'.")
+    if metric == "euclidean":
+        return x
+    # by the largest entry first: squares of huge or tiny numbers leave the range of float64
+    top = abs(x).max(axis=1)
+    x = _divided(x, top.toarray() if issparse(top) else top)
+    return _divided(x, np.sqrt((x * x).sum(axis=1)))
+
+
+def _divided(x: Any, length: Any) -> Any:
+    """Rows of x over their length; rows of length 0 as they are."""
+    factor = np.divide(1.0, length, out=np.zeros(length.shape), where=length > 0).reshape(-1, 1)
+    return csr_array(x * factor) if issparse(x) else x * factor
+
+
+def nearest(x: Any, k: int, queries: Any = None, *, seed: int = 0, verbose: Verbose = False) -> Neighbors:
+    """The k nearest rows of x for each query, or for each row of x among the others.
+
+    Parameters
+    ----------
+    x : (N, D) float64 or CSR, from `prepare`
+    k : at most N, at most N - 1 without queries
+    queries : (Q, D), of the same form; None: the rows of x, of which none is its own neighbor
+    seed : of the approximate index and of the sample its recall is measured on
+    verbose : whether to show progress
+
+    Raises
+    ------
+    ResourceError : more than half of the free memory would be needed
+    """
+    own = queries is None
+    n_queries = (x if own else queries).shape[0]
+    _check_memory(x, n_queries, k)
+    many, dense = min(x.shape[0], n_queries) > EXACT, not issparse(x)
+    if dense and x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
+        return by_tree(x, k, queries)
+    if many and dense and faiss_is_here():
+        return by_index(x, k, queries, seed, verbose)
+    if many:
+        _warn_slow(x.shape[0], n_queries, dense)
+    search = Products(x, k + own, n_queries) if dense else SparseProducts(x, k + own)
+    return _exact(search, x if own else queries, own, verbose)
+
+
+def _exact(search: Search, queries: Any, own: bool, verbose: Verbose) -> Neighbors:
+    index, distance = search.nearest(queries, np.arange(queries.shape[0]), own, verbose)
+    return Neighbors(index, distance, 1.0, "exact")
+
+
+def _check_memory(x: Any, n_queries: int, k: int) -> None:
+    size = x.data.nbytes * 3 if issparse(x) else x.nbytes
+    # rounded copies of x; neighbors, distances and the graph's edges in both directions; blocks
+    need = size + n_queries * k * 100 + 4e8
+    must_fit(need, f"the neighbors of {n_queries:,} rows", "Use fewer rows or columns, or a smaller n_neighbors.")
+
+
+def _warn_slow(n_rows: int, n_queries: int, dense: bool) -> None:
+    minutes = n_rows * n_queries / _PACE / 60
+    mend = "pip install faiss-cpu" if dense else "pip install faiss-cpu, and make the rows dense, e.g. by TruncatedSVD"
+    warnings.warn(
+        f"exact neighbors of {n_queries:,} rows among {n_rows:,} may take {minutes:.0f} minutes or more. With faiss "
+        f"they are approximate, of stated recall, and much quicker: {mend}.",
+        UserWarning,
+        stacklevel=5,
+    )

@@ -1,0 +1,102 @@
+r"""Which rows can be among the nearest, from one low-precision matrix product and a bound on its error.
+
+Nearest rows y of a row x have the largest score :math:`s = x^\top y - |y|^2 / 2`. A processor gives all scores
+of a block of rows as one matrix product, in bfloat16 several times as fast as in float64. With
+:math:`x = \hat x + e_x` and :math:`y = \hat y + e_y` the score of the rounded rows is off by at most
+
+.. math:: |e_x||y| + |\hat x||e_y| + c\,(|\hat x||\hat y| + |y|^2/2)
+
+where c covers the accumulation in float32 and the rounding of the result. Rows are cut into groups; the k-th
+largest of (a group's largest score - its error) is reached by k different rows, so a row whose score + error
+is below it cannot be among the k nearest. All others are candidates, and exact distances decide.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fewlabels.graph.ranking import Search
+from fewlabels.graph.rounding import BFloat16, Float32, Rounding, bfloat16_is_faster, chunks, pieces
+
+# A block of scores should stay near the processor's caches and never weigh on memory.
+_BLOCK = 32_000_000
+# bfloat16 needs torch: worth its import and a timing only for products of more than about ten seconds in float32.
+_LARGE = 1e12
+
+
+class Products(Search):
+    """Rows to be found, rounded once; `candidates` then answers one block of queries at a time."""
+
+    def __init__(self, x: NDArray[np.float64], k: int, n_queries: int) -> None:
+        self.x, self.k = x, k
+        # any point among the rows will do; a mean could be dragged far away by one outlier
+        self.center = np.median(x[:: max(1, len(x) // 1000)], axis=0)
+        self.spread = np.linalg.norm(np.abs(x).max(0)) + np.linalg.norm(self.center)
+        norms = np.concatenate([np.linalg.norm(self._centered(x[a:b]), axis=1) for a, b in chunks(x)])
+        self.scale = 1.0 / norms.max() if norms.max() > 0 else 1.0
+        self.group = int(np.clip(len(x) // (8 * k), 1, 32))
+        self.columns = self._layout(norms)
+        self.block = max(1, _BLOCK // len(self.columns))
+        self.rounding: Rounding = Float32()
+        if 2.0 * n_queries * x.size > _LARGE and bfloat16_is_faster(x.shape[1]):
+            self.rounding = BFloat16()
+        self._round_columns(x)
+
+    def _centered(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x - self.center
+
+    def _layout(self, norms: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Column of the product -> row of x, -1 for padding. Groups hold rows of similar norm, so that one
+        outlier does not widen the bound of every other row; members of a group are n / group columns apart,
+        so that the largest of each group is a maximum of contiguous stretches."""
+        padded = np.full(-(-len(norms) // self.group) * self.group, -1, dtype=np.int64)
+        padded[: len(norms)] = np.argsort(norms, kind="stable")
+        return padded.reshape(-1, self.group).T.ravel()
+
+    def _round_columns(self, x: NDArray[np.float64]) -> None:
+        n, width = len(self.columns), x.shape[1]
+        self.rounded = self.rounding.empty(n, width + 3)
+        rounded_norm, norm, error, half = (np.zeros(n) for _ in range(4))
+        for a, b in chunks(x, n):
+            rows = self.columns[a:b]
+            y = self._centered(x[rows]) * self.scale
+            y[rows < 0] = 0.0
+            near, rounded_norm[a:b], error[a:b] = self._round(y)
+            norm[a:b] = np.linalg.norm(y, axis=1)
+            half[a:b] = (y * y).sum(1) / 2
+            # -|y|^2/2 in three pieces, since one bfloat16 holds eight bits; padding never comes near
+            parts = pieces(self.rounding, np.where(rows < 0, 1e30, half[a:b]))
+            self.rounded[a:b] = self.rounding.cast(np.concatenate([near, -parts], 1))
+        # the bound of a group of columns is |e_x| by_error + |x^| by_norm + fixed
+        c = self.rounding.unit_out + 2.0 * (width + 16) * 2.0**-24
+        of_groups = [v.reshape(self.group, -1).max(0) for v in (norm, error, rounded_norm, half)]
+        self.by_error = of_groups[0]
+        self.by_norm = of_groups[1] + c * of_groups[2]
+        self.fixed = 2 * c * of_groups[3] + 1e-30
+
+    def _round(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Rounded rows, their norms, and the norms of what rounding (and centering) took away."""
+        near = self.rounding.values(y)
+        error = np.linalg.norm(y - near, axis=1) + 2.0**-52 * (1.0 + self.spread * self.scale)
+        return near, np.linalg.norm(near, axis=1), error
+
+    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+        centered = self._centered(queries) * self.scale
+        # a query far outside the data is halved until its norm is at most 1, and its scores with it
+        far = 2.0 ** np.ceil(np.log2(np.maximum(1.0, np.linalg.norm(centered, axis=1))))[:, None]
+        near, norm, error = self._round(centered / far)
+        scores = self.rounding.scores(np.concatenate([near, np.tile(1 / far, 3)], 1), self.rounded)
+        top = self.rounding.maxima(scores, self.group).T
+        bound = error[:, None] * self.by_error + norm[:, None] * self.by_norm + self.fixed
+        # the last term: exact distances, too, are rounded
+        bound = 1.01 * bound + (queries.shape[1] + 16) * 2.0**-50 * far
+        enough = np.partition(top - bound, -self.k, axis=1)[:, -self.k]
+        query, group = np.nonzero(top + bound >= enough[:, None])
+        members = self.rounding.members(scores, self.group, query, group)
+        member, hit = np.nonzero(members + bound[query, group] >= enough[query])
+        rows = self.columns[member * (len(self.columns) // self.group) + group[hit]]
+        keep = np.flatnonzero(rows >= 0)
+        keep = keep[np.argsort(query[hit[keep]], kind="stable")]
+        return query[hit[keep]], rows[keep]

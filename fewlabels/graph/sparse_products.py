@@ -1,0 +1,28 @@
+"""The candidates of `fewlabels.graph.products` for sparse rows, whose products SciPy takes in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from fewlabels.graph.ranking import Search
+
+
+class SparseProducts(Search):
+    """All products of a block of sparse queries with the sparse rows x."""
+
+    def __init__(self, x: csr_array, k: int) -> None:
+        self.x, self.k, self.columns = x, k, csr_array(x.T)
+        self.half = np.asarray((x * x).sum(axis=1)).ravel() / 2
+        self.block = max(1, 8_000_000 // x.shape[0])
+
+    def candidates(self, queries: csr_array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+        scores = (queries @ self.columns).toarray() - self.half
+        norm = np.asarray((queries * queries).sum(axis=1)).ravel()
+        # far more than the rounding of float64, far less than a distance between neighbors
+        bound = 1e-11 * (norm + self.half.max()) + 1e-300
+        enough = np.partition(scores, -self.k, axis=1)[:, -self.k] - 2 * bound
+        query, row = np.nonzero(scores >= enough[:, None])
+        return query, row

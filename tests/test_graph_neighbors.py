@@ -1,0 +1,164 @@
+"""Nearest neighbors: the exact search against brute force, ties and all, in both precisions."""
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from reference_graph import neighbors as slow
+from scipy.sparse import csr_array
+from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
+
+from fewlabels.errors import OptionError, ResourceError
+from fewlabels.graph import approximate, memory, neighbors, products, ranking
+from fewlabels.graph.neighbors import nearest, prepare
+from fewlabels.graph.tree import by_tree
+
+rng = np.random.default_rng(0)
+ROWS = {
+    "digits, many ties": load_digits().data[:500],
+    "duplicates": np.repeat(rng.normal(size=(30, 12)), 15, axis=0),
+    "all equal": np.ones((200, 10)),
+    "whole numbers": rng.integers(0, 3, (500, 9)).astype(float),
+    "outliers": np.vstack([rng.normal(size=(400, 20)), 1e6 * rng.normal(size=(3, 20))]),
+    "far from the origin": rng.normal(size=(400, 10)) + 1e7,
+    "tiny": rng.normal(size=(300, 9)) * 1e-80,
+    "huge": rng.normal(size=(300, 9)) * 1e80,
+    "few rows": rng.normal(size=(12, 9)),
+    "one column": rng.integers(0, 50, (400, 1)).astype(float),
+    "constant column": np.column_stack([np.full(300, 7.0), rng.normal(size=(300, 9))]),
+}
+
+
+@pytest.fixture(params=["float32", "bfloat16"])
+def precision(request, monkeypatch):
+    if request.param == "bfloat16":
+        monkeypatch.setattr(products, "_LARGE", 0.0)
+        monkeypatch.setattr(products, "bfloat16_is_faster", lambda width: True)
+    return request.param
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_exact_search_is_brute_force(name, precision):
+    x = ROWS[name]
+    index, distance = slow(x, 10)
+    found = nearest(x, 10)
+    assert (found.index == index).all()
+    np.testing.assert_allclose(found.distance, distance, rtol=1e-15)
+    assert found.search == "exact"
+    assert found.recall == 1.0
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_new_rows_and_rows_far_away(name, precision):
+    x = ROWS[name]
+    for queries in (x[::9] * 1.01, x[:5] * 1e6 + 1.0):
+        index, _ = slow(x, 7, queries)
+        assert (nearest(x, 7, queries).index == index).all()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_sparse_rows_have_the_same_neighbors(name):
+    x = ROWS[name]
+    found = nearest(csr_array(x), 10)
+    assert (found.index == nearest(x, 10).index).all()
+
+
+@pytest.mark.parametrize("name", ["whole numbers", "one column", "all equal"])
+def test_the_tree_keeps_the_tie_rule(name):
+    x = ROWS[name][:, :4]
+    for queries in (None, x[:30] + 0.5):
+        found, (index, distance) = by_tree(x, 10, queries), slow(x, 10, queries)
+        assert (found.index == index).all()
+        np.testing.assert_allclose(found.distance, distance, rtol=1e-15)
+
+
+def test_a_flat_table_goes_to_the_tree(monkeypatch):
+    monkeypatch.setattr(neighbors, "TREE_ROWS", 200)
+    x = rng.normal(size=(300, 2))
+    found = nearest(x, 5)
+    assert found.search == "k-d tree"
+    assert (found.index == slow(x, 5)[0]).all()
+
+
+def test_low_precision_leaves_few_candidates(precision):
+    x = load_digits().data
+    query, _ = products.Products(x, 11, len(x)).candidates(x[:300])
+    assert 11 <= len(query) / 300 < 30
+
+
+@pytest.mark.parametrize("block", [7, 100, 32_000_000])
+def test_block_size_changes_no_bit(block, monkeypatch, precision):
+    x = ROWS["digits, many ties"]
+    whole = nearest(x, 10)
+    monkeypatch.setattr(products, "_BLOCK", block * len(x))
+    found = nearest(x, 10)
+    assert (found.index == whole.index).all()
+    assert (found.distance == whole.distance).all()
+
+
+def test_threads_change_no_bit(precision):
+    x = np.random.default_rng(0).normal(size=(2000, 40)).round(1)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        with threadpool_limits(threads):
+            found.append(nearest(x, 10))
+    torch.set_num_threads(before)
+    assert (found[0].index == found[1].index).all()
+    assert (found[0].distance == found[1].distance).all()
+
+
+def test_cosine_is_the_angle():
+    x = np.abs(rng.normal(size=(60, 5)))
+    unit = x / np.linalg.norm(x, axis=1)[:, None]
+    found = nearest(prepare(x, "cosine"), 4)
+    cosine = unit @ unit.T - 2 * np.eye(60)
+    assert (found.index == np.argsort(-cosine, axis=1, kind="stable")[:, :4]).all()
+    same = nearest(prepare(csr_array(x), "cosine"), 4)
+    assert (same.index == found.index).all()
+    assert np.isfinite(prepare(np.zeros((3, 2)), "cosine")).all()
+    np.testing.assert_allclose(prepare(x * 1e200, "cosine"), unit, rtol=1e-12)
+
+
+def test_distances_are_symmetric_bit_for_bit():
+    a, b = rng.normal(size=(2, 50, 37))
+    assert (ranking.squared(a, b) == ranking.squared(b, a)).all()
+    assert (ranking.squared(csr_array(a), csr_array(b)) == ranking.squared(csr_array(b), csr_array(a))).all()
+
+
+def test_unknown_metric():
+    with pytest.raises(OptionError, match="metric='manhattan'; expected 'euclidean' or 'cosine'"):
+        prepare(np.zeros((2, 2)), "manhattan")
+
+
+def test_memory_is_said_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr(memory, "memory_to_spare", lambda: 1000)
+    with pytest.raises(ResourceError, match=r"neighbors of 12 rows need about 0\.4 GB, more than half"):
+        nearest(ROWS["few rows"], 3)
+
+
+def test_many_rows_without_faiss_warn(monkeypatch):
+    monkeypatch.setattr(neighbors, "EXACT", 300)
+    monkeypatch.setattr(neighbors, "faiss_is_here", lambda: False)
+    x = rng.normal(size=(400, 20))
+    for rows in (x, csr_array(x)):
+        with pytest.warns(UserWarning, match=r"exact neighbors of 400 rows.*pip install faiss-cpu"):
+            assert nearest(rows, 5).search == "exact"
+
+
+@pytest.mark.skipif(not find_spec("faiss"), reason="faiss is an optional extra")
+def test_the_index_states_its_recall(monkeypatch):
+    monkeypatch.setattr(neighbors, "EXACT", 1000)
+    x = np.random.default_rng(1).normal(size=(4000, 20))
+    found, again = nearest(x, 10, seed=3), nearest(x, 10, seed=3)
+    true = products.Products(x, 11, len(x)).nearest(x, np.arange(len(x)), True)[1]
+    recall = (found.distance <= true[:, -1:]).mean()
+    assert found.search.startswith("faiss")
+    assert found.recall >= 0.97
+    assert abs(recall - found.recall) < 0.01
+    assert (found.index == again.index).all()
+    assert (found.index != np.arange(len(x))[:, None]).all()
+    duplicated = np.repeat(x[:30], 100, axis=0)
+    assert (approximate.by_index(duplicated, 10, None, 0).distance == 0).all()
