@@ -127,12 +127,13 @@ def check_memory(n_bytes: float, what: str, remedy: str) -> None:
     spare = memory_to_spare()
     if n_bytes > spare:
         raise ResourceError(
-            f"{what} would take {n_bytes / 1e9:.1f} GB, more than half of the free memory ({spare / 1e9:.1f} GB). {remedy}"
+            f"{what} would take {n_bytes / 1e9:.1f} GB, more than half of the free memory ({spare / 1e9:.1f} GB). "
+            + remedy
         )
 
 
 def softmax(scores: Floats) -> Floats:
     """Rows of scores (N, K) -> probabilities."""
-    shares = np.exp(scores - scores.max(1, keepdims=True))
+    shares: Floats = np.exp(scores - scores.max(1, keepdims=True))
     shares /= shares.sum(1, keepdims=True)
     return shares

@@ -19,7 +19,6 @@ import warnings
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
@@ -167,6 +166,9 @@ class S3VM(ClassicalClassifier):
         x = self._rows(X)
         check_is_fitted(self, "coef_")
         if self.landmarks_ is not None:
+            assert self.whitening_ is not None
+            assert self.scale_ is not None
+            assert self.gamma_ is not None
             x = Nystroem(self.landmarks_, self.whitening_, self.scale_, self.gamma_)(x)
         scores: Floats = x @ self.coef_.T + self.intercept_
         return scores[:, 0] if scores.shape[1] == 1 else scores
@@ -279,7 +281,7 @@ def _probabilities(scores: Floats) -> Floats:
     return softmax(2 * (np.hstack([-scores, scores]) if scores.shape[1] == 1 else scores))
 
 
-def _parts(features: Nystroem | None) -> tuple[Any, NDArray[np.float64] | None, NDArray[np.float64] | None, float | None]:
+def _parts(features: Nystroem | None) -> tuple[Any, Any, Any, Any]:
     if features is None:
         return None, None, None, None
     return features.landmarks, features.whitening, features.scale, features.gamma
