@@ -56,8 +56,8 @@ class VAEClassifier(ClassicalClassifier):
     ----------
     classes_, n_features_in_, feature_names_in_, transduction_ : as in every classifier here
     likelihood_gain_ : mean log p(x, y) of held-out labeled rows, trained with unlabeled rows, minus the same trained
-        without (nats a row; one split); None if it was not measured, if lambda_u is 0, if there is no unlabeled row
-        or if no class has two labels
+        without (nats a row; one split, 50 importance samples a row, so an estimate); None if it was not measured,
+        if lambda_u is 0, if there is no unlabeled row or if no class has two labels
     history_ : list of dicts, at most 200: "step", "loss", "loss_x" (cross-entropy), "bound_x", "bound_u"
     weights_ : dict of the network's arrays; mean_, std_ : (D,) of the columns
     facts_ : what was resolved: seed, steps, device, seconds
