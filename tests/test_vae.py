@@ -107,7 +107,7 @@ def test_a_sure_classifier_makes_the_unlabeled_bound_the_labeled_one():
         net.classifier[2].weight.zero_()
         net.classifier[2].bias.copy_(torch.tensor([0.0, 200.0, 0.0]))
     _, metrics, (_, _, _, bound_u, _) = step(net, 1.0, 0.0)
-    assert float(metrics["bound_u"]) == pytest.approx(float(bound_u[:, 1].mean()), rel=1e-5)
+    assert float(metrics["bound_u"]) == pytest.approx(bound_u[:, 1].mean().item(), rel=1e-5)
 
 
 def test_the_best_classifier_is_the_posterior_of_the_bounds():

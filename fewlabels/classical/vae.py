@@ -46,8 +46,8 @@ class VAEClassifier(ClassicalClassifier):
     unlabeled_ratio : unlabeled rows for each labeled row of a step
     lr : learning rate of SGD with Nesterov momentum, as in `DeepClassifier`
     weight_decay : on weights, not on biases
-    measure_likelihood : whether to train twice more, each with half the steps and without a third of the
-        labels, to measure `likelihood_gain_`; about as long again as the training itself
+    measure_likelihood : whether to train twice more, without a third of the labels, to measure `likelihood_gain_`;
+        fit then takes somewhat over twice as long (fewer steps would tell of too short a training instead)
     device : "auto", "cpu", "cuda", "mps"
     verbose : "auto" and True show progress, False nothing
     random_state : seed
@@ -197,7 +197,6 @@ class VAEClassifier(ClassicalClassifier):
         # held-out rows leave altogether: they must not even count as unlabeled
         labeled = np.cumsum(keep)[data.labeled[~held]] - 1
         rest = dataclasses.replace(data, x=data.x[keep], y=data.y[~held], labeled=labeled)
-        options = dataclasses.replace(options, steps=max(1, self.steps // 2))
         alone = dataclasses.replace(options, method=M2(0.0, float(self.alpha)))
         x, y = data.x[data.labeled[held]], data.y[held]
         values = [_log_joint(self._train(rest, how), x, y, options.seed) for how in (options, alone)]
