@@ -1,0 +1,235 @@
+r"""Entropy minimization. Grandvalet & Bengio, "Semi-supervised Learning by Entropy Minimization", NIPS 2004.
+
+.. math:: \min_W\; \tfrac12 |W|^2 + C \sum_{i=1}^{L} -\log p_{y_i}(x_i) + \lambda_u\, C L\; \mathrm{mean}_u\, H(p(u)),
+          \qquad p(x) = \mathrm{softmax}(W x + b), \quad H(p) = -\sum_c p_c \log p_c
+
+(The volume appeared in 2005.) Not convex: it starts from logistic regression on the labels, and the weight of the
+entropy doubles from step to step (the paper's deterministic annealing). The paper sums H over unlabeled
+rows; here it is their mean, so that lambda_u does not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from sklearn.exceptions import ConvergenceWarning
+
+from fewlabels.classical.base import ClassicalClassifier
+from fewlabels.classical.linear import (
+    Columns,
+    Floats,
+    annealed,
+    check_memory,
+    check_number,
+    check_whole,
+    column_scale,
+    descend,
+    row_mean,
+    softmax,
+)
+from fewlabels.progress import Verbose, show_progress
+
+
+class EntropyLogisticRegression(ClassicalClassifier):
+    """Logistic regression that should be sure about unlabeled rows, too; dense or sparse rows.
+
+    Its probabilities are made extreme on purpose, so they are not calibrated. Nothing keeps the classes in
+    balance: with a large lambda_u and few labels, one class can swallow the others.
+
+    Parameters
+    ----------
+    C : inverse strength of the penalty, as in LogisticRegression
+    lambda_u : weight of the mean entropy of unlabeled rows; 0 is LogisticRegression
+    standardize : dense columns get mean 0 and variance 1 / D (rows then have length 1, like TF-IDF rows, and
+        the same C fits both); sparse columns are never changed
+    n_steps : how many times the unlabeled weight doubles on its way to lambda_u
+    max_iter : most L-BFGS iterations a step
+    tol : a step ends when no derivative of the objective, divided by C L, is larger
+    verbose : "auto" and True show progress, False nothing
+
+    Attributes
+    ----------
+    classes_, n_features_in_, feature_names_in_, transduction_ : as in every classifier here
+    coef_, intercept_ : (K, D) and (K,), or (1, D) and (1,) for two classes
+    history_ : list of dicts, one a step: "step", "lambda_u", "loss_x", "loss_u" (mean entropy), "iterations"
+    n_iter_ : iterations of all steps
+
+    Raises
+    ------
+    OptionError : a parameter makes no sense; InputError : the data cannot be used
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.vstack([rng.normal(-2, 1, (50, 2)), rng.normal(2, 1, (50, 2))])
+    >>> y = np.full(100, -1)
+    >>> y[[0, 50]] = 0, 1
+    >>> model = EntropyLogisticRegression().fit(X, y)
+    >>> float(np.mean(model.transduction_ == np.repeat([0, 1], 50)))
+    1.0
+    """
+
+    takes_sparse = True
+
+    def __init__(
+        self,
+        *,
+        C: float = 10.0,
+        lambda_u: float = 0.5,
+        standardize: bool = True,
+        n_steps: int = 10,
+        max_iter: int = 200,
+        tol: float = 1e-4,
+        verbose: Verbose = "auto",
+    ) -> None:
+        self.C = C
+        self.lambda_u = lambda_u
+        self.standardize = standardize
+        self.n_steps = n_steps
+        self.max_iter = max_iter
+        self.tol = tol
+        self.verbose = verbose
+
+    def baseline(self) -> EntropyLogisticRegression:
+        """Logistic regression on the labeled rows alone."""
+        return EntropyLogisticRegression(**(self.get_params(deep=False) | {"lambda_u": 0.0}))
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on all rows of X; y marks unlabeled rows with -1, None, NaN or "".
+
+        Parameters
+        ----------
+        X : (N, D) table or frame, dense or SciPy sparse
+        y : (N,)
+        """
+        for name, above in (("C", True), ("lambda_u", False), ("tol", True)):
+            check_number(name, getattr(self, name), 0, above=above)
+        for name in ("n_steps", "max_iter"):
+            check_whole(name, getattr(self, name), 1)
+        x, data = self._enter(X, y)
+        n, k = x.shape[0], data.n_classes
+        check_memory(8.0 * 8 * n * k, f"The scores of {n} rows for {k} classes", "Use fewer rows.")
+        unlabeled = data.unlabeled
+        center, scale = row_mean(x, np.arange(n)), column_scale(x, self.standardize)
+        given = x[data.labeled] if len(unlabeled) else x
+        columns = Columns(x, center, scale)
+        problem = Objective(Columns(given, center, scale), columns, data.y, unlabeled, k, float(self.C))
+        packed, history = self._solve(problem)
+        coef, intercept = columns.unscaled(*problem.unpack(packed))
+        proba = _probabilities(x @ coef.T + intercept)
+        self.coef_, self.intercept_ = coef, intercept
+        self.history_, self.n_iter_ = history, int(sum(entry["iterations"] for entry in history))
+        self._remember_classes(data, proba)
+        return self
+
+    def _solve(self, problem: Objective) -> tuple[Floats, list[dict[str, float]]]:
+        steps = annealed(self.lambda_u, self.n_steps) if self.lambda_u and len(problem.unlabeled) else []
+        start = np.zeros(problem.n_parameters)
+        packed, iterations, done = descend(lambda p: problem(p, 0.0), start, 10 * self.max_iter, self.tol)
+        history = [] if steps else [problem.entry(packed, 1, 0.0, iterations)]
+        with show_progress(self.verbose, "EntropyLogistic", 0, len(steps)) as progress:
+            for step, lambda_u in enumerate(steps, 1):
+
+                def objective(p: Floats, lambda_u: float = lambda_u) -> tuple[float, Floats]:
+                    return problem(p, lambda_u)
+
+                packed, iterations, done = descend(objective, packed, self.max_iter, self.tol)
+                history.append(problem.entry(packed, step, lambda_u, iterations))
+                progress.update(step, f"entropy {history[-1]['loss_u']:.3f}")
+        if not done:
+            message = f"EntropyLogisticRegression: {self.max_iter} iterations were not enough; raise max_iter."
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return packed, history
+
+    def decision_function(self, X: Any) -> Floats:
+        """Logits (N, K); for two classes (N,), positive for the second."""
+        scores: Floats = self._rows(X) @ self.coef_.T + self.intercept_
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict_proba(self, X: Any) -> Floats:
+        """(N, K) probabilities, columns as in `classes_`."""
+        scores = self.decision_function(X)
+        return _probabilities(scores[:, None] if scores.ndim == 1 else scores)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The objective divided by C L, and its gradient, over weights and biases (D K' + K',).
+
+    K' is 1 for two classes, whose logits are (0, f) as in scikit-learn: two weight vectors would be penalized less.
+    """
+
+    given: Columns
+    rows: Columns
+    y: NDArray[np.int64]
+    unlabeled: NDArray[np.int64]
+    n_classes: int
+    C: float
+
+    @property
+    def n_parameters(self) -> int:
+        return (len(self.rows.center) + 1) * self._width
+
+    def __call__(self, packed: Floats, lambda_u: float) -> tuple[float, Floats]:
+        weights, bias = self.unpack(packed)
+        shrink = weights / (self.C * len(self.y))
+        scores = self.given.scores(weights) + bias
+        loss, slopes = self._labeled(scores)
+        gradient, bias_gradient = self.given.gradient(slopes) + shrink, slopes.sum(0)
+        if lambda_u:
+            entropy, slopes_u = self._entropy(self.rows.scores(weights) + bias)
+            loss += lambda_u * entropy
+            gradient += lambda_u * self.rows.gradient(slopes_u)
+            bias_gradient = bias_gradient + lambda_u * slopes_u.sum(0)
+        value = loss + 0.5 * float((weights * shrink).sum())
+        return value, np.concatenate([gradient.ravel(), bias_gradient])
+
+    def entry(self, packed: Floats, step: int, lambda_u: float, iterations: int) -> dict[str, float]:
+        weights, bias = self.unpack(packed)
+        loss_x, _ = self._labeled(self.given.scores(weights) + bias)
+        loss_u = self._entropy(self.rows.scores(weights) + bias)[0] if len(self.unlabeled) else 0.0
+        return {
+            "step": float(step),
+            "lambda_u": lambda_u,
+            "loss_x": loss_x,
+            "loss_u": loss_u,
+            "iterations": float(iterations),
+        }
+
+    def unpack(self, packed: Floats) -> tuple[Floats, Floats]:
+        """Weights (D, K') and biases (K',)."""
+        return packed[: -self._width].reshape(-1, self._width), packed[-self._width :]
+
+    @property
+    def _width(self) -> int:
+        return 1 if self.n_classes == 2 else self.n_classes
+
+    def _labeled(self, scores: Floats) -> tuple[float, Floats]:
+        log_p = log_softmax(_logits(scores), axis=1)
+        n, rows = len(self.y), np.arange(len(self.y))
+        slopes = np.exp(log_p) / n
+        slopes[rows, self.y] -= 1 / n
+        return -float(log_p[rows, self.y].sum()) / n, slopes[:, -self._width :]
+
+    def _entropy(self, scores: Floats) -> tuple[float, Floats]:
+        """Mean entropy of the unlabeled rows; its slopes (N, K') are 0 on the labeled ones."""
+        log_p = log_softmax(_logits(scores[self.unlabeled]), axis=1)
+        p, n = np.exp(log_p), len(self.unlabeled)
+        entropy = -(p * log_p).sum(1, keepdims=True)
+        slopes = np.zeros_like(scores)
+        slopes[self.unlabeled] = (-p * (log_p + entropy) / n)[:, -self._width :]
+        return float(entropy.sum()) / n, slopes
+
+
+def _logits(scores: Floats) -> Floats:
+    return np.hstack([np.zeros_like(scores), scores]) if scores.shape[1] == 1 else scores
+
+
+def _probabilities(scores: Floats) -> Floats:
+    return softmax(_logits(scores))
