@@ -1,8 +1,9 @@
 """Fashion-MNIST, 250 labels of 60,000: FixMatch against the same network on the labels alone, official test set.
 
 Five seeds, each with labels of its own; all models take the same steps, each run in a process of its own (peak_MB is
-that process's). "fixmatch_aligned" is FixMatch with alignment to equal class shares, `FixMatch(align=ToPrior())`. Goes on where it stopped; rows go to results/fashion_mnist.csv. Needs the data (see
-fewlabels.datasets.load_fashion_mnist). `minutes` are only as good as the machine was quiet; cpu_minutes tell more.
+that process's). "fixmatch_aligned" is FixMatch with alignment to equal class shares, `FixMatch(align=ToPrior())`. Goes
+on where it stopped; rows go to results/fashion_mnist.csv. Needs the data (see fewlabels.datasets.load_fashion_mnist).
+`minutes` are only as good as the machine was quiet; cpu_minutes tell more.
 Run: python benchmarks/fashion_mnist.py      (about an hour on two cores)
 
 --validate evaluates on 5,000 rows held out of the training set instead: how the settings were chosen.

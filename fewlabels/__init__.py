@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
+    "EntropyLogisticRegression": "classical.entropy_logistic",
+    "LabelPropagation": "classical.label_propagation",
+    "LabelPropagationRegressor": "classical.label_propagation_regressor",
+    "LabelSpreading": "classical.label_propagation",
+    "PoissonLearning": "classical.poisson",
+    "S3VM": "classical.s3vm",
+    "VAEClassifier": "classical.vae",
     "CoTrainingClassifier": "classical.co_training",
     "GaussianMixtureClassifier": "classical.mixture",
     "NaiveBayesClassifier": "classical.naive_bayes",
@@ -33,25 +40,38 @@ if TYPE_CHECKING:
     import fewlabels.networks as networks
     import fewlabels.parts as parts
     from fewlabels.classical.co_training import CoTrainingClassifier
+    from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
+    from fewlabels.classical.label_propagation import LabelPropagation, LabelSpreading
+    from fewlabels.classical.label_propagation_regressor import LabelPropagationRegressor
     from fewlabels.classical.mixture import GaussianMixtureClassifier
     from fewlabels.classical.naive_bayes import NaiveBayesClassifier
+    from fewlabels.classical.poisson import PoissonLearning
+    from fewlabels.classical.s3vm import S3VM
     from fewlabels.classical.self_training import SelfTrainingClassifier
     from fewlabels.classical.tri_training import TriTrainingClassifier
+    from fewlabels.classical.vae import VAEClassifier
     from fewlabels.comparison import Comparison, compare
     from fewlabels.data.splits import SemiSupervisedSplit, labeled_scorer
     from fewlabels.deep import DeepClassifier, DeepRegressor, load
     from fewlabels.partial_labels import partial
 
 __all__ = [
+    "S3VM",
     "CoTrainingClassifier",
     "Comparison",
     "DeepClassifier",
     "DeepRegressor",
+    "EntropyLogisticRegression",
     "GaussianMixtureClassifier",
+    "LabelPropagation",
+    "LabelPropagationRegressor",
+    "LabelSpreading",
     "NaiveBayesClassifier",
+    "PoissonLearning",
     "SelfTrainingClassifier",
     "SemiSupervisedSplit",
     "TriTrainingClassifier",
+    "VAEClassifier",
     "augment",
     "compare",
     "datasets",
