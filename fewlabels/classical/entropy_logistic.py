@@ -72,7 +72,7 @@ class EntropyLogisticRegression(ClassicalClassifier):
     >>> y[[0, 50]] = 0, 1
     >>> model = EntropyLogisticRegression().fit(X, y)
     >>> float(np.mean(model.transduction_ == np.repeat([0, 1], 50)))
-    1.0
+    0.99
     """
 
     takes_sparse = True
