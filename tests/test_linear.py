@@ -15,7 +15,8 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fewlabels.classical import linear
-from fewlabels.classical.entropy_logistic import EntropyLogisticRegression, Objective
+from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
+from fewlabels.classical.entropy_objective import Objective
 from fewlabels.classical.kernel_features import fit_nystroem
 from fewlabels.classical.linear import Columns, column_scale
 from fewlabels.classical.s3vm import S3VM
@@ -202,7 +203,7 @@ def test_unlabeled_rows_mend_a_boundary_that_the_labels_get_wrong():
     assert np.mean(alone.transduction_ == truth) < 0.9
     assert np.mean(model.transduction_ == truth) == 1
     # the entropy term has no balance constraint, but mends this one too
-    entropy = EntropyLogisticRegression(standardize=False)
+    entropy = EntropyLogisticRegression(lambda_u=0.5, standardize=False)
     assert np.mean(entropy.baseline().fit(X, y).transduction_ == truth) < 0.9
     assert np.mean(entropy.fit(X, y).transduction_ == truth) > 0.97
 
@@ -221,8 +222,7 @@ def test_kernel_learns_rings():
 
 def test_says_so_when_labeled_rows_end_on_the_wrong_side():
     X, y, _ = blobs(2)
-    said = r"it gets 90.0% of the labeled rows right, the labels alone 100.0% \(objective"
-    with pytest.warns(UserWarning, match=said):
+    with pytest.warns(UserWarning, match=r"it gets 90.0% .* the labels alone 100.0% \(objective"):
         model = S3VM().fit(X, y)
     assert (model.labeled_accuracy_, model.baseline_labeled_accuracy_) == (0.9, 1.0)
     assert model.labeled_objective_ > model.baseline_objective_
@@ -230,6 +230,15 @@ def test_says_so_when_labeled_rows_end_on_the_wrong_side():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         S3VM().fit(X, y)
+
+
+def test_says_so_when_one_class_swallows_the_others():
+    X, y, _ = blobs(3, n=60, labels=1)
+    with pytest.warns(UserWarning, match=r"classes lost nearly all of their unlabeled rows .* Lower lambda_u"):
+        EntropyLogisticRegression(C=0.01, lambda_u=20).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        EntropyLogisticRegression().fit(X, y)
 
 
 def test_history_follows_the_annealing(estimator):

@@ -25,20 +25,16 @@ from sklearn.utils.validation import check_is_fitted
 from fewlabels.classical.base import ClassicalClassifier
 from fewlabels.classical.kernel_features import Nystroem, fit_nystroem
 from fewlabels.classical.linear import (
-    Columns,
     Floats,
     annealed,
-    check_memory,
     check_number,
     check_whole,
     column_scale,
     descend,
-    row_mean,
     softmax,
 )
-from fewlabels.classical.s3vm_problem import Problem
+from fewlabels.classical.s3vm_problem import Problem, as_prior, as_problem
 from fewlabels.errors import OptionError
-from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.seeds import check_seed
 
@@ -50,7 +46,7 @@ class S3VM(ClassicalClassifier):
     """A support vector machine whose boundary keeps away from unlabeled rows; dense or sparse rows.
 
     It helps where classes are clusters, as in text. Where a boundary must cross dense regions it does harm:
-    on digits and Fashion-MNIST it falls below its own `baseline()`. Compare before you trust it.
+    on digits and Fashion-MNIST the linear one falls below its own `baseline()`. Compare before you trust it.
 
     Parameters
     ----------
@@ -144,14 +140,14 @@ class S3VM(ClassicalClassifier):
         """
         self._check_options()
         x, data = self._enter(X, y)
-        prior = _prior(self.class_prior, data)
+        prior = as_prior(self.class_prior, data)
         scale = column_scale(x, self.standardize)
         features = None
         if self.kernel == "rbf":
             rng = np.random.default_rng(check_seed(self.random_state))
             features = fit_nystroem(x, scale, self.gamma, self.n_components, rng)
             x, scale = features(x), np.ones(features.whitening.shape[1])
-        problem = _problem(x, scale, data, float(self.C))
+        problem = as_problem(x, scale, data, float(self.C))
         weights, bias, history, baseline = self._solve(problem, prior[-problem.shape[1] :])
         coef, intercept = problem.rows.unscaled(weights, bias)
         scores = x @ coef.T + intercept
@@ -235,33 +231,6 @@ class S3VM(ClassicalClassifier):
             raise OptionError(f"kernel={self.kernel!r}; expected 'linear' or 'rbf'.")
         if self.gamma != "scale":
             check_number("gamma", self.gamma, 0, above=True)
-
-
-def _problem(x: Any, scale: Floats, data: Partial, C: float) -> Problem:
-    unlabeled = data.unlabeled
-    k = 1 if data.n_classes == 2 else data.n_classes
-    check_memory(8.0 * 6 * x.shape[0] * k, f"The scores of {x.shape[0]} rows for {k} classes", "Use fewer rows.")
-    signs = np.where(data.y[:, None] == np.arange(data.n_classes)[-k:], 1.0, -1.0)
-    center = row_mean(x, unlabeled if len(unlabeled) else data.labeled)
-    given = x[data.labeled] if len(unlabeled) else x
-    return Problem(Columns(given, center, scale), Columns(x, center, scale), signs, data.labeled, unlabeled, C)
-
-
-def _prior(given: Any, data: Partial) -> Floats:
-    k = data.n_classes
-    if given is None:
-        return np.bincount(data.y, minlength=k) / len(data.y)
-    try:
-        prior = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        prior = np.empty(0)
-    if prior.shape != (k,) or not (prior >= 0).all() or not abs(prior.sum() - 1) < 1e-6:
-        assert data.classes is not None
-        raise OptionError(
-            f"class_prior={given!r}; expected {k} shares of at least 0 that sum to 1, for the classes "
-            f"{data.classes.tolist()} in this order."
-        )
-    return prior
 
 
 def _entry(problem: Problem, weights: Floats, bias: Floats, step: int, lambda_u: float, n: int) -> dict[str, float]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fewlabels.classical.linear import Columns, Floats
+from fewlabels.classical.linear import Columns, Floats, check_memory, row_mean
+from fewlabels.errors import OptionError
+from fewlabels.partial_labels import Partial
 
 # s of the unlabeled loss exp(-s f^2): Chapelle & Zien (2005), section 3.1.
 _S = 3.0
@@ -83,3 +86,37 @@ class Problem:
     def _norm(self, weights: Floats) -> tuple[float, Floats]:
         shrink = weights / (self.C * len(self.labeled))
         return 0.5 * float((weights * shrink).sum()), shrink
+
+
+def as_problem(x: Any, scale: Floats, data: Partial, C: float) -> Problem:
+    """The problem of training rows x (N, D): one column a class, one in all for two classes."""
+    unlabeled = data.unlabeled
+    k = 1 if data.n_classes == 2 else data.n_classes
+    check_memory(8.0 * 6 * x.shape[0] * k, f"The scores of {x.shape[0]} rows for {k} classes", "Use fewer rows.")
+    signs = np.where(data.y[:, None] == np.arange(data.n_classes)[-k:], 1.0, -1.0)
+    center = row_mean(x, unlabeled if len(unlabeled) else data.labeled)
+    given = x[data.labeled] if len(unlabeled) else x
+    return Problem(Columns(given, center, scale), Columns(x, center, scale), signs, data.labeled, unlabeled, C)
+
+
+def as_prior(given: Any, data: Partial) -> Floats:
+    """Shares of the classes (K,): those given, else those of the labels.
+
+    Raises
+    ------
+    OptionError : they are no shares of these classes
+    """
+    k = data.n_classes
+    if given is None:
+        return np.bincount(data.y, minlength=k) / len(data.y)
+    try:
+        prior = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        prior = np.empty(0)
+    if prior.shape != (k,) or not (prior >= 0).all() or not abs(prior.sum() - 1) < 1e-6:
+        assert data.classes is not None
+        raise OptionError(
+            f"class_prior={given!r}; expected {k} shares of at least 0 that sum to 1, for the classes "
+            f"{data.classes.tolist()} in this order."
+        )
+    return prior
