@@ -53,7 +53,7 @@ class M2Network(nn.Module):
         self.encoder_x, self.encoder_y = nn.Linear(columns, width), nn.Embedding(n_classes, width)
         self.encoder = nn.Linear(width, 2 * latent)
         # torch draws embeddings from N(0, 1), much larger than a layer's weights, and this stays: with small ones the
-        # decoder learnt to ignore y
+        # accuracy on digits fell by points (the decoder may then learn to ignore y)
         self.decoder_z, self.decoder_y = nn.Linear(latent, width), nn.Embedding(n_classes, width)
         self.decoder = nn.Linear(width, columns)
         self.log_variance = nn.Parameter(torch.zeros(columns))
