@@ -13,6 +13,8 @@ is below it cannot be among the k nearest. All others are candidates, and exact 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,7 @@ class Products(Search):
         self.x, self.k = x, k
         # any point among the rows will do; a mean could be dragged far away by one outlier
         self.center = np.median(x[:: max(1, len(x) // 1000)], axis=0)
-        self.spread = np.linalg.norm(np.abs(x).max(0)) + np.linalg.norm(self.center)
+        self.spread = np.linalg.norm(np.maximum(x.max(0), -x.min(0))) + np.linalg.norm(self.center)
         norms = np.concatenate([np.linalg.norm(self._centered(x[a:b]), axis=1) for a, b in chunks(x)])
         self.scale = 1.0 / norms.max() if norms.max() > 0 else 1.0
         self.group = int(np.clip(len(x) // (8 * k), 1, 32))
@@ -81,17 +83,21 @@ class Products(Search):
         error = np.linalg.norm(y - near, axis=1) + 2.0**-52 * (1.0 + self.spread * self.scale)
         return near, np.linalg.norm(near, axis=1), error
 
-    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+    def bounded(self, queries: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
+        """Scores (columns, Q), and (Q, groups) by how much they may be off."""
         centered = self._centered(queries) * self.scale
         # a query far outside the data is halved until its norm is at most 1, and its scores with it
         far = 2.0 ** np.ceil(np.log2(np.maximum(1.0, np.linalg.norm(centered, axis=1))))[:, None]
         near, norm, error = self._round(centered / far)
-        scores = self.rounding.scores(np.concatenate([near, np.tile(1 / far, 3)], 1), self.rounded)
-        top = self.rounding.maxima(scores, self.group).T
         bound = error[:, None] * self.by_error + norm[:, None] * self.by_norm + self.fixed
         # the last term: exact distances, too, are rounded
         bound = 1.01 * bound + (queries.shape[1] + 16) * 2.0**-50 * far
+        return self.rounding.scores(np.concatenate([near, np.tile(1 / far, 3)], 1), self.rounded), bound
+
+    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+        scores, bound = self.bounded(queries)
+        top = self.rounding.maxima(scores, self.group).T
         enough = np.partition(top - bound, -self.k, axis=1)[:, -self.k]
         query, group = np.nonzero(top + bound >= enough[:, None])
         members = self.rounding.members(scores, self.group, query, group)
