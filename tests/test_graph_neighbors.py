@@ -172,8 +172,8 @@ def test_the_index_states_its_recall(monkeypatch):
     true = products.Products(x, 11, len(x)).nearest(x, np.arange(len(x)), True)[1]
     recall = (found.distance <= true[:, -1:]).mean()
     assert found.search.startswith("faiss")
-    assert found.recall >= 0.97
-    assert abs(recall - found.recall) < 0.01
+    assert found.recall >= 0.9
+    assert abs(recall - found.recall) < 0.02
     assert (found.index == again.index).all()
     assert (found.index != np.arange(len(x))[:, None]).all()
     duplicated = np.repeat(x[:30], 100, axis=0)
