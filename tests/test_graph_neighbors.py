@@ -91,7 +91,7 @@ def test_no_score_is_off_by_more_than_the_bound(width, precision):
     real = search.columns >= 0
     y = np.longdouble((x - search.center) * search.scale)
     true = y[search.columns[real]] @ y.T - (y[search.columns[real]] ** 2).sum(1)[:, None] / 2
-    off = np.abs(scores[real] - true) / np.tile(bound.T, (search.group, 1))[real]
+    off = np.abs(scores[real] - true) / search.off(scores, np.tile(bound.T, (search.group, 1)))[real]
     assert off.max() <= 1.0
     if width == 1 and precision == "bfloat16":
         # Cauchy and Schwarz lose nothing here: a bound without one of its terms would be crossed
@@ -101,7 +101,7 @@ def test_no_score_is_off_by_more_than_the_bound(width, precision):
 def test_low_precision_leaves_few_candidates(precision):
     x = load_digits().data
     query, _ = products.Products(x, 11, len(x)).candidates(x[:300])
-    assert 11 <= len(query) / 300 < 30
+    assert 11 <= len(query) / 300 < 20
 
 
 @pytest.mark.parametrize("block", [7, 100, 32_000_000])
