@@ -91,18 +91,20 @@ def full_labels():
 
 
 def million():
+    """Ten Gaussian classes in 64 columns whose variances fall as 1/j, as those of embeddings do."""
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 10, 1_000_000)
     x = rng.normal(size=(1_000_000, 64)) + 0.55 * rng.normal(size=(10, 64))[truth]
+    x /= np.sqrt(np.arange(1, 65))
     y = draw(truth, 50, 0)
-    for model in (LabelSpreading(random_state=0), LabelPropagation(random_state=0)):
-        accuracy, wall, processor = run(model, x, y, truth)
-        gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(
-            f"{type(model).__name__}: accuracy {accuracy:.4f}, {wall:.0f} s, {processor:.0f} CPU s, {model.n_iter_} "
-            f"iterations, peak {gigabytes:.1f} GB, {model.graph_facts_}",
-            flush=True,
-        )
+    model = LabelSpreading(random_state=0)
+    accuracy, wall, processor = run(model, x, y, truth)
+    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(
+        f"LabelSpreading: accuracy {accuracy:.4f}, {wall:.0f} s, {processor:.0f} CPU s, {model.n_iter_} iterations, "
+        f"peak {gigabytes:.1f} GB, {model.graph_facts_}",
+        flush=True,
+    )
     base, wall, _ = run(model.baseline(), x, y, truth)
     print(f"labels only: accuracy {base:.4f}, {wall:.0f} s")
 

@@ -302,6 +302,14 @@ def test_a_far_end_of_a_chain_is_unreached_not_noise():
     assert model.unreached_[500:].all()
 
 
+@pytest.mark.filterwarnings("ignore:.*no label reaches")
+def test_labeled_rows_are_reached_however_loose_the_solver():
+    x, y, _ = blobs()
+    model = LabelSpreading(n_neighbors=6, tol=0.9, alpha=0.999).fit(x, y)
+    assert not model.unreached_[y >= 0].any()
+    assert (model.label_distributions_[y >= 0].argmax(1) == y[y >= 0]).all()
+
+
 def test_solver_against_numpy():
     rng = np.random.default_rng(0)
     w = np.triu(rng.random((60, 60)) * (rng.random((60, 60)) < 0.2), 1)

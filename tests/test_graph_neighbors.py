@@ -82,10 +82,26 @@ def test_a_flat_table_goes_to_the_tree(monkeypatch):
     assert (found.index == slow(x, 5)[0]).all()
 
 
+@pytest.mark.parametrize("width", [1, 3, 100])
+def test_no_score_is_off_by_more_than_the_bound(width, precision):
+    x = 1.0 + np.random.default_rng(0).random((900, width)) ** 3
+    search = products.Products(x, 11, len(x))
+    scores, bound = search.bounded(x)
+    scores = np.float64(scores.float().numpy() if precision == "bfloat16" else scores)
+    real = search.columns >= 0
+    y = np.longdouble((x - search.center) * search.scale)
+    true = y[search.columns[real]] @ y.T - (y[search.columns[real]] ** 2).sum(1)[:, None] / 2
+    off = np.abs(scores[real] - true) / search.off(scores, np.tile(bound.T, (search.group, 1)))[real]
+    assert off.max() <= 1.0
+    if width == 1 and precision == "bfloat16":
+        # Cauchy and Schwarz lose nothing here: a bound without one of its terms would be crossed
+        assert off.max() > 0.5
+
+
 def test_low_precision_leaves_few_candidates(precision):
     x = load_digits().data
     query, _ = products.Products(x, 11, len(x)).candidates(x[:300])
-    assert 11 <= len(query) / 300 < 30
+    assert 11 <= len(query) / 300 < 20
 
 
 @pytest.mark.parametrize("block", [7, 100, 32_000_000])
@@ -156,8 +172,8 @@ def test_the_index_states_its_recall(monkeypatch):
     true = products.Products(x, 11, len(x)).nearest(x, np.arange(len(x)), True)[1]
     recall = (found.distance <= true[:, -1:]).mean()
     assert found.search.startswith("faiss")
-    assert found.recall >= 0.97
-    assert abs(recall - found.recall) < 0.01
+    assert found.recall >= 0.9
+    assert abs(recall - found.recall) < 0.02
     assert (found.index == again.index).all()
     assert (found.index != np.arange(len(x))[:, None]).all()
     duplicated = np.repeat(x[:30], 100, axis=0)

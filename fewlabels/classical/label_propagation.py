@@ -34,7 +34,8 @@ from fewlabels.progress import Verbose
 def harmonic(graph: Graph, labeled: NDArray[np.int64], y: Floats, *, tol: float, max_iter: int) -> tuple[Floats, Any]:
     """(N, K) the values y (L, K) at labeled rows, their weighted neighbor mean at others, 0 where none is reached."""
     degree = graph.weights.sum(axis=1)
-    free = graph.reached.copy()
+    # rows that no label reaches have 0 on the right-hand side, so they stay 0
+    free = np.ones(len(degree), dtype=bool)
     free[labeled] = False
     rows = np.flatnonzero(free)
     outward = graph.weights[rows]

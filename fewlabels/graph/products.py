@@ -4,14 +4,16 @@ Nearest rows y of a row x have the largest score :math:`s = x^\top y - |y|^2 / 2
 of a block of rows as one matrix product, in bfloat16 several times as fast as in float64. With
 :math:`x = \hat x + e_x` and :math:`y = \hat y + e_y` the score of the rounded rows is off by at most
 
-.. math:: |e_x||y| + |\hat x||e_y| + c\,(|\hat x||\hat y| + |y|^2/2)
+.. math:: |e_x||y| + |\hat x||e_y| + c\,(|\hat x||\hat y| + |y|^2/2) + u |\hat s|
 
-where c covers the accumulation in float32 and the rounding of the result. Rows are cut into groups; the k-th
+where c covers the accumulation in float32 and u the rounding of the result. Rows are cut into groups; the k-th
 largest of (a group's largest score - its error) is reached by k different rows, so a row whose score + error
 is below it cannot be among the k nearest. All others are candidates, and exact distances decide.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,7 @@ class Products(Search):
         self.x, self.k = x, k
         # any point among the rows will do; a mean could be dragged far away by one outlier
         self.center = np.median(x[:: max(1, len(x) // 1000)], axis=0)
-        self.spread = np.linalg.norm(np.abs(x).max(0)) + np.linalg.norm(self.center)
+        self.spread = np.linalg.norm(np.maximum(x.max(0), -x.min(0))) + np.linalg.norm(self.center)
         norms = np.concatenate([np.linalg.norm(self._centered(x[a:b]), axis=1) for a, b in chunks(x)])
         self.scale = 1.0 / norms.max() if norms.max() > 0 else 1.0
         self.group = int(np.clip(len(x) // (8 * k), 1, 32))
@@ -69,7 +71,7 @@ class Products(Search):
             parts = pieces(self.rounding, np.where(rows < 0, 1e30, half[a:b]))
             self.rounded[a:b] = self.rounding.cast(np.concatenate([near, -parts], 1))
         # the bound of a group of columns is |e_x| by_error + |x^| by_norm + fixed
-        c = self.rounding.unit_out + 2.0 * (width + 16) * 2.0**-24
+        c = 2.0 * (width + 16) * 2.0**-24
         of_groups = [v.reshape(self.group, -1).max(0) for v in (norm, error, rounded_norm, half)]
         self.by_error = of_groups[0]
         self.by_norm = of_groups[1] + c * of_groups[2]
@@ -81,21 +83,30 @@ class Products(Search):
         error = np.linalg.norm(y - near, axis=1) + 2.0**-52 * (1.0 + self.spread * self.scale)
         return near, np.linalg.norm(near, axis=1), error
 
-    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+    def bounded(self, queries: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
+        """Scores (columns, Q), and (Q, groups) by how much they may be off before their own rounding."""
         centered = self._centered(queries) * self.scale
         # a query far outside the data is halved until its norm is at most 1, and its scores with it
         far = 2.0 ** np.ceil(np.log2(np.maximum(1.0, np.linalg.norm(centered, axis=1))))[:, None]
         near, norm, error = self._round(centered / far)
-        scores = self.rounding.scores(np.concatenate([near, np.tile(1 / far, 3)], 1), self.rounded)
-        top = self.rounding.maxima(scores, self.group).T
         bound = error[:, None] * self.by_error + norm[:, None] * self.by_norm + self.fixed
         # the last term: exact distances, too, are rounded
         bound = 1.01 * bound + (queries.shape[1] + 16) * 2.0**-50 * far
-        enough = np.partition(top - bound, -self.k, axis=1)[:, -self.k]
-        query, group = np.nonzero(top + bound >= enough[:, None])
+        return self.rounding.scores(np.concatenate([near, np.tile(1 / far, 3)], 1), self.rounded), bound
+
+    def off(self, scores: NDArray[np.float32], bound: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By how much scores may be off, their own rounding included."""
+        out: NDArray[np.float64] = bound + 1.01 * self.rounding.unit_out * np.abs(scores)
+        return out
+
+    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+        scores, bound = self.bounded(queries)
+        top = self.rounding.maxima(scores, self.group).T
+        enough = np.partition(top - self.off(top, bound), -self.k, axis=1)[:, -self.k]
+        query, group = np.nonzero(top + self.off(top, bound) >= enough[:, None])
         members = self.rounding.members(scores, self.group, query, group)
-        member, hit = np.nonzero(members + bound[query, group] >= enough[query])
+        member, hit = np.nonzero(members + self.off(members, bound[query, group]) >= enough[query])
         rows = self.columns[member * (len(self.columns) // self.group) + group[hit]]
         keep = np.flatnonzero(rows >= 0)
         keep = keep[np.argsort(query[hit[keep]], kind="stable")]

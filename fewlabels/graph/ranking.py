@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from fewlabels.graph.threads import in_threads
 from fewlabels.interrupts import Interrupts
 from fewlabels.progress import Verbose, show_progress
 
@@ -81,14 +82,18 @@ class Search:
         n, k = len(rows), self.k - own
         index, distance = np.empty((n, k), dtype=np.int64), np.empty((n, k))
         with Interrupts() as signals, show_progress(verbose, "neighbors", 0, n, "row") as progress:
-            for a in range(0, n, self.block):
-                part = rows[a : a + self.block]
-                query, row = self.candidates(queries[part])
-                if own:
-                    other = row != part[query]
-                    query, row = query[other], row[other]
-                index[a : a + len(part)], distance[a : a + len(part)] = ranked(self.x, queries[part], query, row, k)
-                progress.update(a + len(part))
+            for a, near, far in in_threads(self._block, [(queries, rows, own, a) for a in range(0, n, self.block)]):
+                index[a : a + len(near)], distance[a : a + len(near)] = near, far
+                progress.update(a + len(near))
                 if signals.caught:
                     signals.stop(f"stopped while looking for neighbors, {a} of {n} rows done")
         return index, distance
+
+    def _block(self, task: tuple[Any, Ints, bool, int]) -> tuple[int, Ints, NDArray[np.float64]]:
+        queries, rows, own, a = task
+        part = rows[a : a + self.block]
+        query, row = self.candidates(queries[part])
+        if own:
+            other = row != part[query]
+            query, row = query[other], row[other]
+        return a, *ranked(self.x, queries[part], query, row, self.k - own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from threading import local
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ class Rounding(Protocol):
     """
 
     unit_out: float
+    buffers: local
 
     def empty(self, n: int, width: int) -> Any: ...
     def cast(self, y: Floats) -> Any: ...
@@ -38,13 +40,21 @@ class Rounding(Protocol):
     def members(self, scores: Any, group: int, query: Ints, which: Ints) -> NDArray[np.float32]: ...
 
 
+def buffer(rounding: Rounding, n: int, width: int) -> Any:
+    """This thread's buffer (n, width), made anew when the shape changes."""
+    out = getattr(rounding.buffers, "out", None)
+    if out is None or out.shape != (n, width):
+        out = rounding.buffers.out = rounding.empty(n, width)
+    return out
+
+
 class Float32:
-    """NumPy's float32. One buffer holds the scores of every block: fresh memory costs more than the product."""
+    """NumPy's float32. Each thread has one buffer for the scores: fresh memory costs more than the product."""
 
     unit_out = 2.0**-24
 
     def __init__(self) -> None:
-        self.out = np.empty((0, 0), dtype=np.float32)
+        self.buffers = local()
 
     def empty(self, n: int, width: int) -> Any:
         return np.empty((n, width), dtype=np.float32)
@@ -56,9 +66,7 @@ class Float32:
         return y.astype(np.float32).astype(np.float64)
 
     def scores(self, queries: Floats, columns: Any) -> Any:
-        if self.out.shape != (len(columns), len(queries)):
-            self.out = np.empty((len(columns), len(queries)), dtype=np.float32)
-        return np.matmul(columns, self.cast(queries).T, out=self.out)
+        return np.matmul(columns, self.cast(queries).T, out=buffer(self, len(columns), len(queries)))
 
     def maxima(self, scores: Any, group: int) -> NDArray[np.float32]:
         top: NDArray[np.float32] = scores.reshape(group, -1, scores.shape[1]).max(0)
@@ -78,7 +86,7 @@ class BFloat16:
         import torch
 
         self.torch = torch
-        self.out = self.empty(0, 0)
+        self.buffers = local()
 
     def empty(self, n: int, width: int) -> Any:
         return self.torch.empty(n, width, dtype=self.torch.bfloat16)
@@ -91,9 +99,7 @@ class BFloat16:
         return exact
 
     def scores(self, queries: Floats, columns: Any) -> Any:
-        if self.out.shape != (len(columns), len(queries)):
-            self.out = self.empty(len(columns), len(queries))
-        return self.torch.mm(columns, self.cast(queries).T, out=self.out)
+        return self.torch.mm(columns, self.cast(queries).T, out=buffer(self, len(columns), len(queries)))
 
     def maxima(self, scores: Any, group: int) -> NDArray[np.float32]:
         top: NDArray[np.float32] = scores.view(group, -1, scores.shape[1]).amax(0).float().numpy()
