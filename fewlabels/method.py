@@ -80,11 +80,15 @@ class Net:
     @torch.no_grad()
     def guess(self, x: Tensor) -> Tensor:
         """Student outputs without gradient; running statistics are left as they are."""
+        return self.aside(x)
+
+    def aside(self, x: Tensor, *, exact: bool = False) -> Tensor:
+        """Student outputs with gradient; running statistics are left as they are. `exact` is float32."""
         momenta = [norm.momentum for norm, _ in self._norms]
         for norm, _ in self._norms:
             norm.momentum = 0.0
         try:
-            return self._run(self.student, x)
+            return self.student(x) if exact else self._run(self.student, x)
         finally:
             for (norm, _), momentum in zip(self._norms, momenta, strict=True):
                 norm.momentum = momentum
