@@ -228,6 +228,8 @@ def _train(
         start=start,
         stop=steps,
         device=device,
+        # a method of one's own need not name what it does not use
+        copies_x=getattr(method, "augment_x", ()),
     )
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(method)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fewlabels.methods.adamatch import AdaMatch
+from fewlabels.methods.defixmatch import DeFixMatch
 from fewlabels.methods.entropy_minimization import EntropyMinimization
 from fewlabels.methods.fixmatch import FixMatch
 from fewlabels.methods.flexmatch import FlexMatch
@@ -11,6 +12,7 @@ from fewlabels.methods.mean_teacher import MeanTeacher
 from fewlabels.methods.mixmatch import MixMatch
 from fewlabels.methods.pi_model import PiModel
 from fewlabels.methods.pseudo_label import PseudoLabel
+from fewlabels.methods.remixmatch import ReMixMatch
 from fewlabels.methods.softmatch import SoftMatch
 from fewlabels.methods.supervised import Supervised
 from fewlabels.methods.temporal_ensembling import TemporalEnsembling
@@ -26,12 +28,14 @@ NAMES: dict[str, Any] = {
     "mean_teacher": MeanTeacher,
     "vat": VAT,
     "mixmatch": MixMatch,
+    "remixmatch": ReMixMatch,
     "uda": UDA,
     "fixmatch": FixMatch,
     "flexmatch": FlexMatch,
     "freematch": FreeMatch,
     "softmatch": SoftMatch,
     "adamatch": AdaMatch,
+    "defixmatch": DeFixMatch,
 }
 
 __all__ = [
@@ -39,6 +43,7 @@ __all__ = [
     "UDA",
     "VAT",
     "AdaMatch",
+    "DeFixMatch",
     "EntropyMinimization",
     "FixMatch",
     "FlexMatch",
@@ -47,6 +52,7 @@ __all__ = [
     "MixMatch",
     "PiModel",
     "PseudoLabel",
+    "ReMixMatch",
     "SoftMatch",
     "Supervised",
     "TemporalEnsembling",

@@ -1,17 +1,17 @@
 r"""AdaMatch. Berthelot et al., "AdaMatch: A Unified Approach to SSL and Domain Adaptation", ICLR 2022.
 
-.. math:: L = H(y, \hat z_x)
+.. math:: L = H(y, \hat z_x) + H(y, \hat z_{\mathrm{strong}(x)})
           + \lambda_u(t)\, \mathrm{mean}_u\, 1(\max \tilde q \ge \tau_t)\, H(\arg\max \tilde q, f(s)), \qquad
           \tilde q = \mathcal{N}\Big(q\, \frac{\bar p_x}{\bar q}\Big), \qquad
           \tau_t = \tau\, \mathrm{mean}_x \max p_x
 .. math:: \hat z_x = \lambda \odot z_x + (1 - \lambda) \odot z'_x, \qquad \lambda \sim U(0, 1), \qquad
           \lambda_u(t) = \tfrac12 (1 - \cos \min(\pi, 2 \pi t))
 
-z are the labeled rows' logits from a pass over all rows, z' those from a pass over labeled rows alone: they differ by
-their batch statistics, and random points between them are taught (section 3.1; for networks without batch statistics
-the two are the same). The batch means of the labeled answers p-bar and of the guesses q-bar align the guesses
-(section 3.2), and the threshold is a share of the mean confidence on labeled rows (section 3.3). As in the paper the
-student guesses.
+Labeled rows are taught weakly and strongly augmented. z are their logits from a pass over all rows, z' those from a
+pass over labeled rows alone: they differ by their batch statistics, and random points between them are taught (for
+networks without batch statistics the two are the same). The batch means of the answers to the weak labeled rows, p-bar,
+and of the guesses, q-bar, align the guesses, and the threshold is a share of the mean confidence on weak labeled rows.
+As in the paper the student guesses.
 """
 
 import math
@@ -39,6 +39,7 @@ class AdaMatch:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
+    augment_x: ClassVar[tuple[str, ...]] = ("strong",)
     tasks: ClassVar[tuple[str, ...]] = ("classes",)
 
     lambda_u: float = 1.0
@@ -54,14 +55,15 @@ class AdaMatch:
 
     def loss(self, net: Net, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
         weak, strong = batch.u
-        alone = net.aside(batch.x)
-        joint, logits_w, logits_s = net(batch.x, weak, strong)
+        x = torch.cat([batch.x, *batch.x_more])
+        alone = net.aside(x)
+        joint, logits_w, logits_s = net(x, weak, strong)
         share = torch.rand_like(joint)
-        logits_x = share * joint + (1 - share) * alone
+        logits_x, logits_xs = (share * joint + (1 - share) * alone).chunk(2)
         p_x, q = logits_x.detach().softmax(1), logits_w.detach().softmax(1)
         aligned = normalize(q * (p_x.mean(0) / q.mean(0).clamp_min(1e-6)))
         w = (aligned.amax(1) >= self.tau * p_x.amax(1).mean()).to(q.dtype)
-        loss_x = net.task.supervised(logits_x, batch.y).mean()
+        loss_x = (net.task.supervised(logits_x, batch.y) + net.task.supervised(logits_xs, batch.y)).mean()
         loss_u = (w * cross_entropy(logits_s, self.target(aligned))).mean()
         warm = (1 - math.cos(min(math.pi, 2 * math.pi * net.progress))) / 2
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "mask_used": w.mean()}

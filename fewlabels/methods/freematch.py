@@ -5,9 +5,9 @@ r"""FreeMatch. Wang et al., "FreeMatch: Self-adaptive Thresholding for Semi-supe
 
 w compares with thresholds that follow the model's confidence (`SelfAdaptive`). L_f is self-adaptive fairness: p-tilde
 and h-tilde are moving averages of the guesses and of the histogram of their likeliest classes, p-bar and h-bar the same
-of the student's answers to the selected strong rows of this batch; N divides by the sum. It is minus the cross-entropy
-of the paper's eq. 11, the sign of the authors' code: with the histogram held constant, descending it spreads the answers
-over the classes. Classes that a batch's histogram lacks take no part.
+of the student's answers to the selected strong rows of this batch; N divides by the sum. It is minus a cross-entropy,
+in the paper and here, which looks like the wrong sign. But the histogram h-bar is a constant for the derivative, and so
+descending spreads the answers over the classes. Classes that a batch's histogram lacks take no part.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +16,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
 from fewlabels.parts import Hard, SelfAdaptive, Source, Target, Teacher, Weight
-from fewlabels.parts.math import cross_entropy
+from fewlabels.parts.math import cross_entropy, warm
 
 
 @dataclass(frozen=True)
@@ -28,11 +29,11 @@ class FreeMatch:
     Parameters
     ----------
     lambda_u : weight of the unlabeled term
-    lambda_f : weight of the fairness term, times lambda_u
+    lambda_f : weight of the fairness term beside the other unlabeled one; lambda_u multiplies both
     weight : which rows count; `SelfAdaptive()`
     target : what they are taught; `Hard()`
     source : who guesses, and in which pass; `Teacher()`
-    momentum : of the moving averages in the fairness term
+    momentum : of the moving averages in the fairness term, warm-started like the teacher
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
@@ -45,23 +46,30 @@ class FreeMatch:
     source: Source = field(default_factory=Teacher)
     momentum: float = 0.999
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum < 1:
+            raise OptionError(f"FreeMatch.momentum is {self.momentum}; expected a decay in [0, 1).")
+
     def init(self, n_classes: int, n_rows: int) -> State:
         even = torch.full((n_classes,), 1 / n_classes)
-        return {"weight": self.weight.init(n_classes, n_rows), "p": even, "h": even.clone()}
+        weight = self.weight.init(n_classes, n_rows)
+        return {"weight": weight, "p": even, "h": even.clone(), "steps": torch.tensor(0)}
 
     def loss(self, net: Net, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
         weak, strong = batch.u
         logits_w, logits_x, logits_s = self.source(net, batch.x, weak, strong)
         q = logits_w.softmax(1)
         w, weighed = self.weight(q, batch.rows, state["weight"])
-        p = torch.lerp(q.mean(0), state["p"], self.momentum)
-        h = torch.lerp(histogram(q), state["h"], self.momentum)
+        decay = warm(self.momentum, state["steps"])
+        p = torch.lerp(q.mean(0), state["p"], decay)
+        h = torch.lerp(histogram(q), state["h"], decay)
         loss_x = net.task.supervised(logits_x, batch.y).mean()
         loss_u = (w * cross_entropy(logits_s, self.target(q))).mean()
         loss_f = fairness(logits_s[w > 0], p, h)
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "mask_used": w.mean()}
+        metrics |= {"loss_f": loss_f.detach()}
         loss = loss_x + self.lambda_u * (loss_u + self.lambda_f * loss_f)
-        return loss, metrics | {"loss_f": loss_f.detach()}, {"weight": weighed, "p": p, "h": h}
+        return loss, metrics, {"weight": weighed, "p": p, "h": h, "steps": state["steps"] + 1}
 
 
 def histogram(q: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ r"""MixMatch. Berthelot et al., "MixMatch: A Holistic Approach to Semi-Supervise
 .. math:: L = \mathrm{mean}_{X'} H(p, f(x')) + \lambda_u(t)\, \mathrm{mean}_{U'} \tfrac1K \|q - f(u')\|^2
 
 Mixup draws lambda ~ Beta(alpha, alpha) for each row and takes max(lambda, 1 - lambda), so that a mixed row stays
-nearest to its own (eqs. 8 to 11). Labeled and unlabeled mixtures go through the network in one pass, which has the joint
-batch statistics that the paper's interleaving is for. The paper's lambda_u of 75 to 250 was tuned on images of 32 x 32 and
-hundreds of thousands of steps, and spoils small tables.
+nearest to its own (eqs. 8 to 11). Labeled and unlabeled mixtures go through the network in one pass, which has the
+joint batch statistics that the paper's interleaving is for. The paper's lambda_u of 75 to 250 is for images of 32 x 32
+and hundreds of thousands of steps; the default here is lower.
 """
 
 from dataclasses import dataclass, field

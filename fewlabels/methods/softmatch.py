@@ -4,7 +4,8 @@ r"""SoftMatch. Chen et al., "SoftMatch: Addressing the Quantity-Quality Trade-of
 
 FixMatch with a weight that falls off smoothly below the mean confidence instead of a threshold: the body is FixMatch's,
 only the weight differs. The confidence is that of the uniformly aligned guess, the label taught that of the guess
-itself.
+itself. mu and sigma are of the aligned guesses too, as in the authors' later code, so that like is compared with like;
+the paper's algorithm takes them of the guesses before alignment.
 """
 
 from dataclasses import dataclass, field

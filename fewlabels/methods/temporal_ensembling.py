@@ -64,5 +64,5 @@ class TemporalEnsembling:
         rows, first = first_of_each(rows)
         told = told[first].view(len(rows), -1)
         state["z"][rows] = torch.lerp(told, state["z"][rows], self.alpha)
-        state["seen"][rows] = (state["seen"][rows] + 1).clamp_max(1000)  # alpha^1000 is 0 long before it overflows
+        state["seen"][rows] = (state["seen"][rows] + 1).clamp_max(32_000)  # int16 ends at 32,767
         return state

@@ -7,7 +7,7 @@ r"""UDA. Xie et al., "Unsupervised Data Augmentation for Consistency Training", 
 
 m is training-signal annealing: labeled rows whose *correct* class is already surer than eta wait, so that a few labels
 are not learnt by heart while the unlabeled rows still have nothing to say. (Public code takes the likeliest class
-instead, and so drops rows it gets wrong.) The threshold looks at q before it is sharpened, as in the paper's appendix.
+instead, and so drops rows it gets wrong.) The threshold looks at q before it is sharpened, as in the paper.
 """
 
 import math

@@ -25,6 +25,11 @@ def entropy(logits: Tensor) -> Tensor:
     return -(logits.softmax(1) * logits.log_softmax(1)).sum(1)
 
 
+def warm(momentum: float, steps: Tensor) -> Tensor:
+    """min(momentum, (1 + t) / (10 + t)), as for the teacher: a short run must not be full of the average's start."""
+    return ((1 + steps) / (10 + steps)).clamp_max(momentum)
+
+
 def first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Distinct rows and where each stands first: a pool smaller than the batch repeats rows."""
     distinct, inverse = rows.unique(return_inverse=True)  # type: ignore[no-untyped-call]
