@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from fewlabels import methods, parts, recipes
-from fewlabels.errors import OptionError
+from fewlabels.errors import OptionError, ResourceError
 from fewlabels.method import Batch, Net
 from fewlabels.tasks import Classes, Numbers
 
@@ -386,6 +386,11 @@ def test_temporal_ensembling_counts_a_row_once_a_step():
     assert state["seen"].tolist() == [1] + [0] * (N - 1)
     told = make_net().student(batch.u[0]).softmax(1)[0]
     torch.testing.assert_close(state["z"][0], 0.4 * told.detach())
+
+
+def test_temporal_ensembling_says_what_it_needs_before_it_takes_it():
+    with pytest.raises(ResourceError, match=r"1000000000000 rows: 42000.0 GB.*mean_teacher"):
+        methods.TemporalEnsembling().init(10, 10**12)
 
 
 def curved_net():
