@@ -215,7 +215,7 @@ def chosen(proba: NDArray[np.float64], labeled: NDArray[np.int64], tau: float, b
     confidence, guess = proba.max(1), proba.argmax(1)
     kept = confidence >= tau
     kept[labeled] = False
-    weight = kept.astype(np.float64)
+    weight: NDArray[np.float64] = kept.astype(np.float64)
     if balance:
         share = math.ceil(kept.sum() / proba.shape[1])
         for c in range(proba.shape[1]):
