@@ -21,8 +21,8 @@ from fewlabels.errors import InputError
 from fewlabels.method import Batch
 from fewlabels.scaling import Scaling
 
-# Streams of randomness: the order of each pool, then one for every augmented copy.
-_ORDER_X, _ORDER_U, _COPY_X, _COPY_U = range(4)
+# Streams of randomness: the order of each pool, then one for every augmented copy (further ones count upward).
+_ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X = 0, 1, 2, 3, 1000
 
 
 class Pool(NamedTuple):
@@ -72,6 +72,7 @@ def batches(
     start: int,
     stop: int,
     device: torch.device,
+    copies_x: tuple[str, ...] = (),
 ) -> Iterator[Batch]:
     """The batches of steps `start` to `stop`.
 
@@ -80,6 +81,7 @@ def batches(
     copies : "weak" or "strong" for each augmented copy of the unlabeled rows that the method asks for
     batch_size : labeled rows a step; fewer labels than that are repeated, augmented anew
     unlabeled_ratio : unlabeled rows for each labeled row of the batch
+    copies_x : augmented copies of the labeled rows beside the weak one
     """
 
     def plan(step: int) -> tuple[Draw, Draw]:
@@ -97,11 +99,13 @@ def batches(
     steps = (plan(step) for step in range(start, stop))
     for (x, u), kept in _kept(pool, steps, device):
         rows_x, rows_u = kept[: len(x.index)], kept[len(x.index) :]
+        ids_x = pool.labeled[x.index]
         yield Batch(
-            augmented(rows_x, "weak", _COPY_X, pool.labeled[x.index], x.passes),
+            augmented(rows_x, "weak", _COPY_X, ids_x, x.passes),
             pool.y[torch.from_numpy(x.index).to(pool.y.device)],
             tuple(augmented(rows_u, copy, _COPY_U + i, u.index, u.passes) for i, copy in enumerate(copies)),
             torch.from_numpy(u.index).to(device),
+            tuple(augmented(rows_x, copy, _MORE_X + i, ids_x, x.passes) for i, copy in enumerate(copies_x)),
         )
 
 

@@ -190,7 +190,10 @@ class DeepClassifier(ClassifierMixin, _Deep):
         ------
         InputError : the data cannot be used; OptionError : an option cannot; DivergenceError : the loss blew up
         """
-        data = partial(X, y, task="classes")
+        return self.learn(partial(X, y, task="classes"))
+
+    def learn(self, data: Partial) -> Self:
+        """`fit` for rows that are through the door already."""
         assert data.classes is not None
         self._fit(data, Classes(len(data.classes)), data.y)
         # after the training: a refit that fails leaves the fitted model whole

@@ -21,10 +21,15 @@ class Batch(NamedTuple):
     y: Tensor  # their targets                                    (B,)
     u: tuple[Tensor, ...]  # unlabeled inputs, once per augmentation          (mu B, ...) each
     rows: Tensor  # which rows of the data the unlabeled inputs are  (mu B,)
+    x_more: tuple[Tensor, ...] = ()  # x once more, per name in `augment_x`            (B, ...) each
 
 
 class Method(Protocol):
-    """A frozen dataclass of options. `loss` must not keep anything: what it learns goes into the state."""
+    """A frozen dataclass of options. `loss` must not keep anything: what it learns goes into the state.
+
+    A method may also have `augment_x: ClassVar[tuple[str, ...]]`: augmentations of the labeled rows beside the weak
+    one, which `batch.x_more` then holds. Most have not.
+    """
 
     augment: ClassVar[tuple[str, ...]]  # which augmentations `batch.u` holds, e.g. ("weak", "strong")
     tasks: ClassVar[tuple[str, ...]]  # "classes", "numbers"
@@ -66,6 +71,7 @@ class Net:
         self.progress = 0.0
         self._device_type = next(student.parameters()).device.type
         self._norms = [(m, m.momentum) for m in student.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self._drops = [m for m in student.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Student outputs of each input, in one pass (so batch statistics are joint)."""
@@ -80,14 +86,25 @@ class Net:
     @torch.no_grad()
     def guess(self, x: Tensor) -> Tensor:
         """Student outputs without gradient; running statistics are left as they are."""
+        return self.aside(x)
+
+    def aside(self, x: Tensor, *, exact: bool = False) -> Tensor:
+        """Student outputs with gradient; running statistics are left as they are.
+
+        `exact`: float32 and no dropout, so that two passes differ by their inputs alone.
+        """
         momenta = [norm.momentum for norm, _ in self._norms]
         for norm, _ in self._norms:
             norm.momentum = 0.0
+        for drop in self._drops:
+            drop.train(not exact)
         try:
-            return self._run(self.student, x)
+            return self.student(x) if exact else self._run(self.student, x)
         finally:
             for (norm, _), momentum in zip(self._norms, momenta, strict=True):
                 norm.momentum = momentum
+            for drop in self._drops:
+                drop.train()
 
     def _run(self, network: nn.Module, x: Tensor) -> Tensor:
         if self.autocast is None:

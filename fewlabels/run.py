@@ -228,6 +228,8 @@ def _train(
         start=start,
         stop=steps,
         device=device,
+        # a method of one's own need not name what it does not use
+        copies_x=getattr(method, "augment_x", ()),
     )
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(method)
@@ -328,6 +330,8 @@ def _told(value: Any) -> str:
     """A value as text that is the same in the next process: functions by name, not by address."""
     if dataclasses.is_dataclass(value):
         return f"{type(value).__name__}({','.join(f'{k}={_told(v)}' for k, v in sorted(vars(value).items()))})"
+    if isinstance(value, Tensor):
+        return hashlib.sha256(value.detach().cpu().float().numpy().tobytes()).hexdigest()  # repr leaves out the middle
     if isinstance(value, functools.partial):
         return f"partial({_told(value.func)},{value.args!r},{value.keywords!r})"
     if isinstance(value, types.FunctionType):

@@ -76,7 +76,7 @@ def test_draws_depend_on_the_step_alone_not_on_what_came_before():
     assert not np.array_equal(late.index, draw(4, 1, 40, 17, 5).index)
 
 
-def stream(x, labeled, augment, copies=("weak", "strong"), start=0, stop=6):
+def stream(x, labeled, augment, copies=("weak", "strong"), start=0, stop=6, copies_x=()):
     scaling = Scaling("image", np.zeros(1, np.float32), np.ones(1, np.float32))
     pool = Pool(torch.from_numpy(x)[:, None], np.array(labeled), torch.arange(len(labeled)))
     return list(
@@ -91,6 +91,7 @@ def stream(x, labeled, augment, copies=("weak", "strong"), start=0, stop=6):
             start=start,
             stop=stop,
             device=torch.device("cpu"),
+            copies_x=copies_x,
         )
     )
 
@@ -123,6 +124,18 @@ def test_batches_hold_the_rows_they_say_and_labeled_rows_are_in_the_pool():
             assert copy[:, 0, 0, 0].tolist() == batch.rows.tolist()
         seen |= set(batch.rows.tolist())
     assert seen == set(range(6))
+
+
+def test_further_copies_of_labeled_rows_are_those_rows_and_change_nothing_else():
+    x = np.random.default_rng(0).integers(0, 256, (6, 8, 8), dtype=np.uint8)
+    plain, more = stream(x, [0, 1], Images()), stream(x, [0, 1], Images(), copies_x=("strong", "weak"))
+    for a, b in zip(plain, more, strict=True):
+        assert a.x_more == ()
+        assert torch.equal(a.x, b.x)
+        assert all(torch.equal(one, other) for one, other in zip(a.u, b.u, strict=True))
+        assert len({copy.numpy().tobytes() for copy in (b.x, *b.x_more)}) == 3
+    (same,) = stream(x, [2, 5], NoAugmentation(), copies_x=("strong",), stop=1)
+    assert torch.equal(same.x, same.x_more[0])
 
 
 def test_supervised_draws_no_unlabeled_row():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+import reference_methods
 import torch
 
 from fewlabels import parts
@@ -111,13 +112,107 @@ def test_ramps_start_low_and_end_full():
     assert parts.Constant()(0.0) == 1
 
 
-def test_permuting_rows_permutes_weights_and_weights_stay_between_0_and_1():
-    q, order = shares(32, 5), torch.randperm(32, generator=torch.Generator().manual_seed(0))
-    for weight in (parts.Always(), parts.Fixed(0.7), parts.PerClass(0.7)):
-        w, _ = weight(q, torch.arange(32), weight.init(5, 32))
-        permuted, _ = weight(q[order], torch.arange(32)[order], weight.init(5, 32))
-        assert torch.equal(w[order], permuted)
+WEIGHTS = [parts.Always(), parts.Fixed(0.7), parts.PerClass(0.7), parts.SelfAdaptive(), parts.TruncatedGaussian()]
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_permuting_rows_permutes_weights_and_weights_stay_between_0_and_1(weight):
+    q, order = shares(32, 5).float(), torch.randperm(32, generator=torch.Generator().manual_seed(0))
+    w, _ = weight(q, torch.arange(32), weight.init(5, 32))
+    permuted, _ = weight(q[order], torch.arange(32)[order], weight.init(5, 32))
+    torch.testing.assert_close(w[order], permuted)
+    assert ((w >= 0) & (w <= 1)).all()
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_weights_of_one_row_and_of_certain_guesses_are_finite(weight):
+    """A variance of nothing, a class that is never guessed."""
+    for q in (shares(1, 5).float(), torch.eye(5)[:1].repeat(8, 1)):
+        state = weight.init(5, 8)
+        for _ in range(50):
+            w, state = weight(q, torch.arange(len(q)), state)
+        assert torch.isfinite(w).all()
         assert ((w >= 0) & (w <= 1)).all()
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.9, 0.95), (0.0, 0.5)])
+@pytest.mark.parametrize("momentum", [0.0, 0.7, 0.999])
+def test_self_adaptive_equals_the_slow_derivation(bounds, momentum):
+    weight, slow = parts.SelfAdaptive(momentum, *bounds), reference_methods.SelfAdaptive(momentum, *bounds)
+    state, used = weight.init(5, 100), []
+    for batch in range(40):
+        q = shares(50, 5, seed=batch, sharp=3.0).float()
+        w, state = weight(q, torch.arange(50), state)
+        assert w.tolist() == slow.weights(q.double().numpy())
+        used.append(w.mean().item())
+    assert 0 < min(used) <= max(used) < 1 or bounds == (0.0, 0.5)
+
+
+def test_self_adaptive_with_one_bound_and_even_classes_is_fixed():
+    q = shares(60, 4, sharp=3.0).float()
+    # every class guessed as often and as surely: all rotations of each row
+    q = torch.cat([q.roll(i, 1) for i in range(4)])
+    weight = parts.SelfAdaptive(momentum=0.0, low=0.7, high=0.7)
+    w, _ = weight(q, torch.arange(240), weight.init(4, 240))
+    expected, _ = parts.Fixed(0.7)(q, torch.arange(240), {})
+    assert torch.equal(w, expected)
+    assert 0 < expected.sum() < 240
+
+
+@pytest.mark.parametrize(("n_sigma", "momentum"), [(2.0, 0.999), (1.0, 0.5), (3.0, 0.0)])
+def test_truncated_gaussian_equals_the_slow_derivation(n_sigma, momentum):
+    weight = parts.TruncatedGaussian(n_sigma, momentum, parts.ToPrior(momentum=0.9))
+    slow = reference_methods.TruncatedGaussian(n_sigma, momentum, 0.9)
+    state = weight.init(5, 100)
+    for batch in range(40):
+        q = shares(50, 5, seed=batch, sharp=3.0)
+        w, state = weight(q.float(), torch.arange(50), state)
+        np.testing.assert_allclose(w, slow.weights(q.numpy()), rtol=2e-3, atol=1e-6)
+    assert w.min() < 0.9
+    assert w.max() == 1
+
+
+def test_truncated_gaussian_is_a_threshold_for_narrow_and_nothing_for_wide_bells():
+    q = shares(64, 5, sharp=3.0).float()
+    mean = q.amax(1).mean()
+    for n_sigma, expected in ((1e6, q.amax(1) >= mean), (1e-6, torch.ones(64, dtype=torch.bool))):
+        weight = parts.TruncatedGaussian(n_sigma, momentum=0.0, align=parts.Unaligned())
+        w, _ = weight(q, torch.arange(64), weight.init(5, 64))
+        assert torch.equal(w, expected.float())
+    assert 0 < (q.amax(1) >= mean).sum() < 64
+
+
+def test_adaptive_weights_forget_their_start_within_a_short_run():
+    """0.999 alone would leave 60 % of the starting values after 500 steps."""
+    q = shares(64, 5, sharp=6.0).float()
+    for weight in (parts.SelfAdaptive(), parts.TruncatedGaussian(align=parts.Unaligned())):
+        state = weight.init(5, 64)
+        for _ in range(100):
+            _, state = weight(q, torch.arange(64), state)
+        learnt = state["tau"] if "tau" in state else state["mean"]
+        assert learnt.item() == pytest.approx(q.amax(1).mean().item(), abs=1e-3)
+
+
+def test_warm_ends_at_the_momentum_asked_for():
+    from fewlabels.parts.math import warm
+
+    assert warm(0.999, torch.tensor(0)).item() == pytest.approx(0.1)
+    assert warm(0.999, torch.tensor(10**6)).item() == pytest.approx(0.999)
+    assert warm(0.5, torch.tensor(100)).item() == 0.5
+    values = [0.3, *np.random.default_rng(0).random(40)]
+    average = torch.tensor(values[0])
+    for t, value in enumerate(values[1:]):
+        average = torch.lerp(torch.tensor(value, dtype=torch.float32), average, warm(0.9, torch.tensor(t)))
+    assert average.item() == pytest.approx(reference.moving_average(values, 0.9), rel=1e-5)
+
+
+def test_entropy_equals_reference_and_is_zero_for_certain_answers():
+    from fewlabels.parts.math import entropy
+
+    logits = np.random.default_rng(0).normal(size=(20, 4)) * 3
+    expected = [reference_methods.shannon(p) for p in reference.softmax(logits)]
+    np.testing.assert_allclose(entropy(torch.from_numpy(logits)), expected, rtol=1e-12)
+    assert entropy(torch.tensor([[1000.0, 0.0]])).item() == 0
 
 
 @pytest.mark.parametrize(
@@ -125,6 +220,10 @@ def test_permuting_rows_permutes_weights_and_weights_stay_between_0_and_1():
     [
         lambda: parts.Fixed(1.2),
         lambda: parts.PerClass(-0.1),
+        lambda: parts.SelfAdaptive(momentum=1.0),
+        lambda: parts.SelfAdaptive(low=0.9, high=0.8),
+        lambda: parts.TruncatedGaussian(n_sigma=0.0),
+        lambda: parts.TruncatedGaussian(momentum=-0.1),
         lambda: parts.Sharpen(0.0),
         lambda: parts.ToPrior((0.5, 0.6)),
         lambda: parts.ToPrior(momentum=1.0),

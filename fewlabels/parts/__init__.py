@@ -4,7 +4,7 @@ from fewlabels.parts.align import Align, ToPrior, Unaligned
 from fewlabels.parts.ramp import Constant, Gaussian, Linear, Ramp
 from fewlabels.parts.source import Joint, Separate, Source, Teacher
 from fewlabels.parts.target import Hard, Sharpen, Soft, Target
-from fewlabels.parts.weight import Always, Fixed, PerClass, Weight
+from fewlabels.parts.weight import Always, Fixed, PerClass, SelfAdaptive, TruncatedGaussian, Weight
 
 __all__ = [
     "Align",
@@ -17,6 +17,7 @@ __all__ = [
     "Linear",
     "PerClass",
     "Ramp",
+    "SelfAdaptive",
     "Separate",
     "Sharpen",
     "Soft",
@@ -24,6 +25,7 @@ __all__ = [
     "Target",
     "Teacher",
     "ToPrior",
+    "TruncatedGaussian",
     "Unaligned",
     "Weight",
 ]

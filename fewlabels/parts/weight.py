@@ -1,14 +1,16 @@
 """Weight: how much each unlabeled row counts, w in [0, 1], from the guessed class shares q (B, K, ...)."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from fewlabels.errors import OptionError
+from fewlabels.parts.align import Align, ToPrior
+from fewlabels.parts.math import first_of_each, warm
 
-State = dict[str, Tensor]
+State = dict[str, Any]
 
 
 class Weight(Protocol):
@@ -83,16 +85,8 @@ class PerClass:
         w = (confidence >= self.thresholds(state["counts"])[guess]).to(q.dtype)
         # The paper (eq. 5) counts a guess when it passes the fixed tau, and keeps it until the next one does.
         sure = confidence > self.tau
-        sure_rows, first = _first_of_each(rows[sure])
+        sure_rows, first = first_of_each(rows[sure])
         return w, _recount(state, sure_rows, guess[sure][first])
-
-
-def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct rows and where each stands first: a pool smaller than the batch repeats rows."""
-    distinct, inverse = rows.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-    first = torch.full_like(distinct, len(rows))
-    first.scatter_reduce_(0, inverse, torch.arange(len(rows), device=rows.device), "amin")
-    return distinct, first
 
 
 def _recount(state: State, rows: Tensor, guess: Tensor) -> State:
@@ -103,3 +97,78 @@ def _recount(state: State, rows: Tensor, guess: Tensor) -> State:
     counts.scatter_add_(0, guess, one)
     last[rows] = guess.to(last.dtype)
     return {"last": last, "counts": counts}
+
+
+@dataclass(frozen=True)
+class SelfAdaptive:
+    """A threshold for each class that follows what the model is sure of (FreeMatch, eqs. 5 to 8).
+
+    tau_t is a moving average of the mean confidence, p a moving average of the mean q; with
+    tau_t(c) = tau_t * p(c) / max p, w = 1(max q >= tau_t(argmax q)). Both start at 1 / K. The
+    averages are warm-started like the teacher: with the papers' 0.999 alone the threshold of a run of
+    500 steps would stay near 1 / K and let every guess pass.
+
+    `low` and `high` bound tau_t (the paper bounds it to 0.9 and 0.95 on SVHN only).
+    """
+
+    momentum: float = 0.999
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_momentum(self.momentum, "SelfAdaptive")
+        if not 0 <= self.low <= self.high <= 1:
+            raise OptionError(f"SelfAdaptive.low is {self.low}, high {self.high}; expected 0 <= low <= high <= 1.")
+
+    def init(self, n_classes: int, n_rows: int) -> State:
+        start = {"tau": torch.tensor(1 / n_classes), "p": torch.full((n_classes,), 1 / n_classes)}
+        return start | {"steps": torch.tensor(0)}
+
+    def __call__(self, q: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
+        confidence, guess = q.max(1)
+        decay = warm(self.momentum, state["steps"])
+        tau = torch.lerp(confidence.mean(), state["tau"], decay)
+        p = torch.lerp(q.mean(0), state["p"], decay)
+        thresholds = tau.clamp(self.low, self.high) * p / p.max()
+        return (confidence >= thresholds[guess]).to(q.dtype), {"tau": tau, "p": p, "steps": state["steps"] + 1}
+
+
+@dataclass(frozen=True)
+class TruncatedGaussian:
+    """Rows below the mean confidence count less, as a Gaussian falls off (SoftMatch, eqs. 5 to 8).
+
+    w = exp(-min(max q - mu, 0)^2 / (2 sigma^2 / n_sigma^2)), mu and sigma^2 moving averages of the mean and the
+    variance of the confidence, started at 1 / K and 1 and warm-started like the teacher: with the paper's 0.999 alone
+    sigma would stay near 1 for 500 steps, and every row would count. With `align` the confidence is that of the
+    aligned q (uniform alignment); the label taught stays that of q itself.
+    """
+
+    n_sigma: float = 2.0
+    momentum: float = 0.999
+    align: Align = field(default_factory=ToPrior)
+
+    def __post_init__(self) -> None:
+        _check_momentum(self.momentum, "TruncatedGaussian")
+        if self.n_sigma <= 0:
+            raise OptionError(f"TruncatedGaussian.n_sigma is {self.n_sigma}; expected a number above 0.")
+
+    def init(self, n_classes: int, n_rows: int) -> State:
+        start = {"mean": torch.tensor(1 / n_classes), "var": torch.tensor(1.0), "steps": torch.tensor(0)}
+        return start | {"align": self.align.init(n_classes)}
+
+    def __call__(self, q: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
+        aligned, align = self.align(q, state["align"])
+        confidence = aligned.amax(1)
+        decay = warm(self.momentum, state["steps"])
+        mean = torch.lerp(confidence.mean(), state["mean"], decay)
+        # of one row there is no variance to learn from
+        spread = confidence.var() if len(confidence) > 1 else state["var"]
+        var = torch.lerp(spread, state["var"], decay)
+        below = (confidence - mean).clamp_max(0)
+        w = torch.exp(-below.square() * self.n_sigma**2 / (2 * var.clamp_min(1e-12)))
+        return w, {"mean": mean, "var": var, "steps": state["steps"] + 1, "align": align}
+
+
+def _check_momentum(momentum: float, name: str) -> None:
+    if not 0 <= momentum < 1:
+        raise OptionError(f"{name}.momentum is {momentum}; expected a decay in [0, 1).")
