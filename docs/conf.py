@@ -57,6 +57,8 @@ project_copyright = "the fewlabels authors. Apache-2.0"
 _SECTIONS = {"Parameters", "Raises", "Returns", "Yields"}
 _ENTRY = re.compile(r"^(\*{0,2}\w[\w.]*(?:, \*{0,2}\w[\w.]*)*) : (.+)$")
 _NEXT_ERROR = re.compile(r"; (?=\w+Error : )")
+_MANY = re.compile(r"(?:\w+_, )*\w+_,")
+_NAME = re.compile(r"(?<![`\w.])(\w+_)(?![`\w])")  # docutils takes a trailing underscore for a link
 _BARS = re.compile(r"\|([^|`]+)\|")  # an absolute value in a sentence, which docutils takes for a substitution
 
 
@@ -72,7 +74,10 @@ def split_entries(app, what, name, obj, options, lines):
         for part in _NEXT_ERROR.split(line) if section == "Raises" else [line]:
             entry = _ENTRY.match(part) if section in _SECTIONS else None
             out += [entry[1], f"    {entry[2]}"] if entry else [part]
-    lines[:] = out if what == "module" else [_BARS.sub(r"\\|\1\\|", line) for line in out]
+    formula = what == "module"  # there an indented line belongs to an equation
+    lines[:] = [
+        line if formula and line.startswith((".. math::", "   ")) else _BARS.sub(r"\\|\1\\|", line) for line in out
+    ]
 
 
 def _attribute(line):
@@ -80,8 +85,15 @@ def _attribute(line):
     entry = _ENTRY.match(line)
     if entry:
         names = ", ".join(f"``{n}``" for n in entry[1].split(", "))
-        return [f"* {names}: {entry[2]}"]
-    return [f"  {line.strip()}" if line.startswith(" ") else line]
+        return [f"* {names}: " + _NAME.sub(r"``\1``", entry[2])]
+    if _MANY.fullmatch(line):  # names that go on in the next line
+        return ["* " + _NAME.sub(r"``\1``", line)]
+    return ["  " + _NAME.sub(r"``\1``", line.strip())] if line.startswith(" ") else [line]
+
+
+def skip_request_setters(app, what, name, obj, skip, options):
+    """`set_fit_request` and its like, which scikit-learn gives to every estimator."""
+    return True if re.fullmatch(r"set_\w+_request", name) else None
 
 
 def show_default_parts(app, what, name, obj, options, signature, returns):
@@ -96,4 +108,5 @@ def show_default_parts(app, what, name, obj, options, signature, returns):
 
 def setup(app):
     app.connect("autodoc-process-docstring", split_entries, priority=100)  # before napoleon (500)
+    app.connect("autodoc-skip-member", skip_request_setters)
     app.connect("autodoc-process-signature", show_default_parts)

@@ -23,6 +23,7 @@ _HOME = {
     "TriTrainingClassifier": "classical.tri_training",
     "DeepClassifier": "deep",
     "DeepRegressor": "deep",
+    "NoisyStudent": "noisy_student",
     "load": "deep",
     "compare": "comparison",
     "Comparison": "comparison",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from fewlabels.comparison import Comparison, compare
     from fewlabels.data.splits import SemiSupervisedSplit, labeled_scorer
     from fewlabels.deep import DeepClassifier, DeepRegressor, load
+    from fewlabels.noisy_student import NoisyStudent
     from fewlabels.partial_labels import partial
 
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "LabelPropagationRegressor",
     "LabelSpreading",
     "NaiveBayesClassifier",
+    "NoisyStudent",
     "PoissonLearning",
     "SelfTrainingClassifier",
     "SemiSupervisedSplit",

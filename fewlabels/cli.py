@@ -117,8 +117,8 @@ def fit(
     from sklearn.base import is_regressor
 
     from fewlabels.comparison import check_evaluation
+    from fewlabels.estimators import name_of
     from fewlabels.partial_labels import partial
-    from fewlabels.recipes import estimator_name
 
     source = _load(data, label, task, on_bad_file)
     folder, estimator = _prepare("fit", source, data, method, out, seed, set, task, quiet, label)
@@ -131,7 +131,7 @@ def fit(
         estimator.set_params(folder=folder.path)
     began = time.perf_counter()
     estimator.fit(source.X, source.y)
-    said = f"{estimator_name(estimator)}: trained on {len(source.X)} rows in {time.perf_counter() - began:.0f} s"
+    said = f"{name_of(estimator)}: trained on {len(source.X)} rows in {time.perf_counter() - began:.0f} s"
     if source.X_test is not None:
         metric = "R2" if is_regressor(estimator) else "accuracy"
         said += f"; {metric} on the {len(source.X_test)} test rows: {estimator.score(source.X_test, source.y_test):.3f}"
@@ -194,22 +194,35 @@ def predict(
 
 
 @app.command
-def methods() -> None:
-    """List the methods with their papers."""
+def methods(name: str | None = None, /) -> None:
+    """List the methods with their papers, or show the equation and the options of one.
+
+    Parameters
+    ----------
+    name : the method to show
+    """
     from importlib import import_module
+    from inspect import cleandoc
 
-    from sklearn.base import RegressorMixin
+    from fewlabels import estimators
+    from fewlabels.classical import registry
+    from fewlabels.errors import OptionError, nearest
+    from fewlabels.methods import NAMES
 
-    from fewlabels import methods as deep
-    from fewlabels.classical import registry as classical
-
-    tasks = {name: ", ".join(recipe.tasks) for name, recipe in deep.NAMES.items()}
-    tasks |= {n: "numbers" if issubclass(cls, RegressorMixin) else "classes" for n, cls in classical.NAMES.items()}
-    for title, names in (("deep: neural networks", deep.NAMES), ("classical: seconds on tables", classical.NAMES)):
-        _say(f"{title}")
-        for name, cls in names.items():
+    every = NAMES | estimators.NAMES
+    if name is not None:
+        if name not in every:
+            raise OptionError(f"no method is called {name!r}.{nearest(name, every)}")
+        cls = every[name]
+        _say(f"{(import_module(cls.__module__).__doc__ or '').strip()}\n\n{cls.__name__}: {cleandoc(cls.__doc__)}")
+        return
+    deep = NAMES | {"noisy_student": estimators.NAMES["noisy_student"]}
+    for title, names in (("deep: neural networks", deep), ("classical: seconds on tables", registry.NAMES)):
+        _say(title)
+        for each, cls in names.items():
             paper = (import_module(cls.__module__).__doc__ or "").strip().partition("\n")[0]
-            _say(f"  {name:<21} {paper}  [{tasks[name]}]")
+            _say(f"  {each:<27} {paper}  [{', '.join(estimators.learns(each))}]")
+    _say("fewlabels methods NAME shows the equation and the options of one.")
 
 
 @app.command

@@ -21,10 +21,12 @@ from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, guess_task, read_labels
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError
+from fewlabels.estimators import make, name_of
 from fewlabels.method import Method
+from fewlabels.noisy_student import NoisyStudent
 from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose
-from fewlabels.recipes import default_method, estimator_name, make_named
+from fewlabels.recipes import default_method
 from fewlabels.verdict import Paired, Verdict, judge_classes, judge_numbers
 
 
@@ -148,7 +150,7 @@ def compare(
     """
     seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_state is None else random_state
     candidate = _estimator(method, task or guess_task(y), steps, device, verbose)
-    name = estimator_name(candidate)
+    name = name_of(candidate)
     if name == "supervised":
         raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
     sparse = isinstance(candidate, Classical) and candidate.takes_sparse
@@ -172,7 +174,7 @@ def compare(
         # a deep model knows what it spent before it was interrupted, too
         seconds[role] = _facts(model).get("seconds", time.perf_counter() - began)
     outputs = [_output(model, X_test) for model in (baseline, candidate)]
-    baseline_name = estimator_name(baseline)
+    baseline_name = name_of(baseline)
     return Comparison(
         task=task,
         baseline=baseline,
@@ -199,8 +201,8 @@ def compare(
 def _estimator(method: Any, task: str, steps: int | None, device: str, verbose: Verbose) -> Any:
     if task not in ("classes", "numbers"):
         raise OptionError(f"task={task!r}; expected 'classes' or 'numbers'.")
-    given = isinstance(method, DeepClassifier | DeepRegressor | Classical)
-    candidate = clone(method) if given else make_named(default_method(task) if method is None else method, task)
+    given = isinstance(method, DeepClassifier | DeepRegressor | NoisyStudent | Classical)
+    candidate = clone(method) if given else make(default_method(task) if method is None else method, task)
     if isinstance(candidate, Classical) or given:
         if steps is not None or device != "auto":
             raise OptionError("steps and device go on the estimator: a deep one given as method= has them.")

@@ -88,13 +88,17 @@ def plain_params(model: Any) -> dict[str, Any]:
     if isinstance(model, Classical):
         return {k: v if isinstance(v, str | bool | int | float | None) else repr(v) for k, v in params.items()}
     augment = params["augment"]
-    return params | {
-        "method": _plain_recipe(recipes.as_method(params["method"])),
-        "network": describe(params["network"]),
-        "augment": augment if isinstance(augment, str) else _plain_recipe(augment),
-        "random_state": model.run_.facts["seed"] if isinstance(params["random_state"], int | np.integer) else None,
-        "folder": None,
-    }
+    recipe = {"method": _plain_recipe(recipes.as_method(params["method"]))} if "method" in params else {}
+    return (
+        params
+        | recipe
+        | {
+            "network": describe(params["network"]),
+            "augment": augment if isinstance(augment, str) else _plain_recipe(augment),
+            "random_state": model.run_.facts["seed"] if isinstance(params["random_state"], int | np.integer) else None,
+            "folder": None,
+        }
+    )
 
 
 def _plain_recipe(recipe: Any) -> Any:

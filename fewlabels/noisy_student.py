@@ -15,8 +15,8 @@ has (`student_network=`) for the paper's noise in the model.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -38,7 +38,7 @@ from fewlabels.progress import Verbose
 from fewlabels.seeds import check_seed
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Taught:
     """One student's loss: the labels, and a fixed answer and weight for every row of the data."""
 
@@ -82,6 +82,7 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
     ----------
     classes_, n_features_in_, feature_names_in_, transduction_ : as in `DeepClassifier`
     teacher_ : the last student, a fitted `DeepClassifier`
+    run_ : as in `DeepClassifier`, of the last student; `run_.facts["seconds"]` counts all rounds
     rounds_ : list of dicts, one a student: "round", "used" (unlabeled rows that counted), "changed" (share of all rows
         whose answer the student changed), and "used_per_class"
     history_ : list of dicts: "step" (counted over all rounds), "round", "loss" and the metrics
@@ -93,9 +94,8 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
     Examples
     --------
     >>> import fewlabels as fl
-    >>> from fewlabels.noisy_student import NoisyStudent
     >>> data = fl.datasets.load_breast_cancer(random_state=0)
-    >>> model = NoisyStudent(rounds=1, steps=20, random_state=0, verbose=False).fit(data.X, data.y)
+    >>> model = fl.NoisyStudent(rounds=1, steps=20, random_state=0, verbose=False).fit(data.X, data.y)
     >>> [entry["round"] for entry in model.rounds_]
     [1]
     """
@@ -152,15 +152,16 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
         self._check()
         data, seed = partial(X, y, task="classes"), check_seed(self.random_state)
         teacher = self._learner(0, seed, "supervised").learn(data)
-        history, told = _numbered(teacher, 0, 0.0), []
+        history, told, seconds = _numbered(teacher, 0, 0.0), [], teacher.run_.facts["seconds"]
         for number in range(1, self.rounds + 1):
             lesson = self._lesson(teacher, data)
             student = self._learner(number, seed, lesson).learn(data)
             told.append(_about(number, lesson, teacher, student))
             history += _numbered(student, number, history[-1]["step"])
-            teacher = student
+            teacher, seconds = student, seconds + student.run_.facts["seconds"]
         # after the training: a refit that fails leaves the fitted model whole
         self.teacher_, self.rounds_, self.history_ = teacher, told, history
+        self.run_ = dataclasses.replace(teacher.run_, facts=teacher.run_.facts | {"seconds": seconds})
         self.classes_, self.transduction_ = teacher.classes_, teacher.transduction_
         self.n_features_in_ = teacher.n_features_in_
         self.__dict__.pop("feature_names_in_", None)

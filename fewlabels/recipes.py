@@ -7,10 +7,7 @@ import types
 import typing
 from typing import Any, cast
 
-from sklearn.base import RegressorMixin, is_regressor
-
 from fewlabels import augment, methods, parts
-from fewlabels.classical import registry as classical
 from fewlabels.errors import OptionError, nearest
 from fewlabels.method import Method
 
@@ -29,16 +26,10 @@ def default_method(task: str) -> str:
 
 def check_task(method: Method, task: str) -> None:
     """Refuse a method that does not learn the task."""
+    from fewlabels.estimators import methods_for  # which knows the recipes, and is above them
+
     if task not in method.tasks:
-        raise OptionError(
-            f"{method_name(method)} learns {' and '.join(method.tasks)}, not {task}. {_methods_for(task)}"
-        )
-
-
-def _methods_for(task: str) -> str:
-    deep = [name for name, recipe in methods.NAMES.items() if task in recipe.tasks]
-    quick = [name for name, cls in classical.NAMES.items() if issubclass(cls, RegressorMixin) == (task == "numbers")]
-    return f"Methods that do: {', '.join(deep + quick)}."
+        raise OptionError(f"{method_name(method)} learns {' and '.join(method.tasks)}, not {task}. {methods_for(task)}")
 
 
 def as_method(method: Any) -> Method:
@@ -50,10 +41,12 @@ def as_method(method: Any) -> Method:
             )
         return cast(Method, method)
     if method not in methods.NAMES:
-        if method in classical.NAMES:
-            made = f"fl.{classical.NAMES[method].__name__}()"
+        from fewlabels.estimators import NAMES
+
+        if method in NAMES:
+            made = f"fl.{NAMES[method].__name__}()"
             raise OptionError(f"method={method!r} is an estimator of its own: use {made}, or fl.compare with its name.")
-        raise OptionError(f"method={method!r} is not known.{nearest(method, [*methods.NAMES, *classical.NAMES])}")
+        raise OptionError(f"method={method!r} is not known.{nearest(method, [*methods.NAMES, *NAMES])}")
     recipe: Method = methods.NAMES[method]()
     return recipe
 
@@ -62,35 +55,6 @@ def method_name(method: str | Method) -> str:
     """The name of a method, however it was given."""
     recipe = as_method(method)
     return next((name for name, cls in methods.NAMES.items() if type(recipe) is cls), type(recipe).__name__)
-
-
-def make_named(method: Any, task: str, **options: Any) -> Any:
-    """An unfitted estimator for a name or a recipe; a classical estimator has a name of its own.
-
-    Raises
-    ------
-    OptionError : no such name, or a method that does not learn the task
-    """
-    from fewlabels.deep import DeepClassifier, DeepRegressor
-
-    if isinstance(method, str) and method in classical.NAMES:
-        estimator = classical.NAMES[method]()
-        learns = "numbers" if is_regressor(estimator) else "classes"
-        if learns != task:
-            raise OptionError(f"{method} learns {learns}, not {task}. {_methods_for(task)}")
-        return estimator.set_params(**options)
-    recipe = as_method(method)
-    check_task(recipe, task)
-    return (DeepRegressor if task == "numbers" else DeepClassifier)(recipe, **options)
-
-
-def estimator_name(model: Any) -> str:
-    """The name of an estimator's method as `method=` takes it."""
-    for name, cls in classical.NAMES.items():
-        if type(model) is cls:
-            return name
-    method = model.get_params(deep=False).get("method")
-    return type(model).__name__ if method is None else method_name(method)
 
 
 def is_known(recipe: Any) -> bool:

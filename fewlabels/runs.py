@@ -9,9 +9,8 @@ from typing import Any
 
 import tomlkit
 
-from fewlabels import recipes
+from fewlabels import estimators, recipes
 from fewlabels.checkpoint import write_file
-from fewlabels.classical import registry as classical
 from fewlabels.errors import InputError, OptionError, nearest
 
 # Options of an estimator that `--set` reaches by name; dotted names go into augment or the method.
@@ -40,8 +39,8 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
     ------
     OptionError : an unknown name (the nearest known is named) or a value that cannot be read
     """
-    if method in classical.NAMES:
-        return _make_classical(method, task, settings, options)
+    if method in estimators.NAMES:
+        return _make_own(method, task, settings, options)
     recipe, augment = recipes.as_method(method), None
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -57,13 +56,13 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
             recipe = _set_in_method(recipe, name, text)
     if augment is not None:
         options["augment"] = augment
-    estimator = recipes.make_named(recipe, task, **options)
+    estimator = estimators.make(recipe, task, **options)
     estimator._options()  # refuses senseless values now, not after the data were read
     return estimator
 
 
-def _make_classical(method: str, task: str, settings: list[str], options: dict[str, Any]) -> Any:
-    estimator = recipes.make_named(method, task)
+def _make_own(method: str, task: str, settings: list[str], options: dict[str, Any]) -> Any:
+    estimator = estimators.make(method, task)
     known = estimator.get_params(deep=False)
     estimator.set_params(**{name: value for name, value in options.items() if name in known})
     kinds = typing.get_type_hints(type(estimator).__init__)

@@ -125,14 +125,31 @@ def test_methods_and_doctor(capsys):
     said = capsys.readouterr().out
     assert all(name in said for name in fl.methods.NAMES)
     assert "Sohn et al." in said
+    run("methods", "fixmatch")
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("Sohn et al.", ".. math::", "lambda_u :"))
     run("doctor")
     said = capsys.readouterr().out
     assert all(word in said for word in ("torch", "threads", "precision", "Fashion-MNIST"))
 
 
+def test_noisy_student_is_compared_by_name_and_goes_on(npz, tmp_path, capsys):
+    words = ("compare", npz, "--method", "noisy_student", "--out", tmp_path / "run", "--set", "rounds=1")
+    run(*words, "--set", "steps=15", "--quiet")
+    said = capsys.readouterr().out
+    assert any(verdict in said for verdict in ("HELPS", "HURTS", "DIFFERENCE", "CANNOT TELL"))
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["settings"]["rounds"], report["settings"]["steps"]) == (1, 15)
+    assert (tmp_path / "run" / "candidate" / "round-1" / "metrics.jsonl").is_file()
+    run(*words, "--set", "steps=15", "--quiet")  # the finished run again
+    run("predict", tmp_path / "run", npz, "-o", tmp_path / "p.csv")
+    assert len((tmp_path / "p.csv").read_text().splitlines()) > 10
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (["methods", "fixmacth"], 2, "Did you mean 'fixmatch'"),
         (["compare", "absent.csv"], 3, "absent.csv does not exist"),
         (["compare", "{npz}", "--method", "fixmacth"], 2, "Did you mean 'fixmatch'"),
         (["compare", "{npz}", "--set", "tua=1"], 2, "no such option"),

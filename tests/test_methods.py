@@ -83,7 +83,7 @@ def leaf_changes(recipe, path=""):
         elif isinstance(value, float):
             yield name, dataclasses.replace(recipe, **{field.name: value * 0.6 or 0.95})
         elif isinstance(value, str):
-            for other in set(get_args(get_type_hints(type(recipe))[field.name])) - {value}:
+            for other in sorted({*get_args(get_type_hints(type(recipe))[field.name])} - {value}):
                 yield f"{name}={other}", dataclasses.replace(recipe, **{field.name: other})
         elif value is None:
             other = {"prior": (0.7, 0.1, 0.1, 0.1), "lambda_u": 20.0}[field.name]

@@ -1,5 +1,7 @@
-r"""Label propagation. Zhu, Ghahramani and Lafferty, "Semi-Supervised Learning Using Gaussian Fields and Harmonic
-Functions", ICML 2003; label spreading: Zhou et al., "Learning with Local and Global Consistency", NeurIPS 2004.
+r"""Propagation: Zhu et al., "Gaussian Fields", ICML 2003. Spreading: Zhou et al., "Local and Global", NeurIPS 2004.
+
+In full: Zhu, Ghahramani and Lafferty, "Semi-Supervised Learning Using Gaussian Fields and Harmonic Functions"; Zhou,
+Bousquet, Lal, Weston and Schoelkopf, "Learning with Local and Global Consistency".
 
 Labels of labeled rows are kept (harmonic solution, eq. 5 of Zhu et al.):
 

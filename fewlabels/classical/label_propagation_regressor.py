@@ -1,5 +1,4 @@
-"""Label propagation for numbers. Zhu, Ghahramani and Lafferty, "Semi-Supervised Learning Using Gaussian Fields and
-Harmonic Functions", ICML 2003.
+"""Label propagation for numbers. Zhu et al., "SSL Using Gaussian Fields and Harmonic Functions", ICML 2003.
 
 .. math:: f_U = (D_{UU} - W_{UU})^{-1}\\, W_{UL}\\, y_L
 

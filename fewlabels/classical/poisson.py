@@ -1,5 +1,4 @@
-r"""Poisson learning. Calder, Cook, Thorpe and Slepcev, "Poisson Learning: Graph Based Semi-Supervised Learning at
-Very Low Label Rates", ICML 2020.
+r"""Poisson learning. Calder et al., "Poisson Learning: Graph Based SSL at Very Low Label Rates", ICML 2020.
 
 .. math:: L u(x_i) = \sum_{j \in \mathrm{labeled}} (y_j - \bar y)\, \delta_{ij}, \qquad
           \sum_i d_i u(x_i) = 0, \qquad \mathrm{class}(x_i) = \arg\max_c \frac{b_c}{\bar y_c} u_c(x_i)

@@ -1,5 +1,6 @@
-r"""Self-training. Scudder, "Probability of Error of Some Adaptive Pattern-Recognition Machines", IEEE Trans. IT 1965;
-Yarowsky, "Unsupervised Word Sense Disambiguation Rivaling Supervised Methods", ACL 1995.
+r"""Self-training. Yarowsky, "Unsupervised Word Sense Disambiguation Rivaling Supervised Methods", ACL 1995.
+
+The idea is older: Scudder, "Probability of Error of Some Adaptive Pattern-Recognition Machines", IEEE Trans. IT 1965.
 
 .. math:: f_t = \mathrm{fit}(L \cup P_t), \qquad
           P_{t+1} = P_t \cup \{(u, \arg\max_k f_t(u)_k) : \max_k f_t(u)_k > \tau\}

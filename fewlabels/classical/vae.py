@@ -1,4 +1,7 @@
-"""The estimator of M2 (Kingma et al., NeurIPS 2014); `m2.py` has the equations."""
+"""VAE (M2). Kingma et al., "Semi-supervised Learning with Deep Generative Models", NeurIPS 2014.
+
+This is the estimator; `m2.py` beside it has the network, the bound and the equations.
+"""
 
 from __future__ import annotations
 
