@@ -16,6 +16,7 @@ from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.memory import must_fit
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.solve import Solution, check_solver
+from fewlabels.graph.threads import copied
 from fewlabels.graph.weights import affinities, check_affinity, edges, reach
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
@@ -77,7 +78,7 @@ class OnGraph(Classical):
     def _keep(self, x: Any, graph: Graph, solution: Solution) -> None:
         """Fitted attributes; call it when nothing can fail any more."""
         # a copy: the caller's own array may change after fit
-        self.X_ = x.copy()
+        self.X_ = copied(x)
         self.graph_ = graph.weights
         self.graph_facts_ = graph.facts
         # scikit-learn wants at least 1, also where all rows are labeled and nothing is solved

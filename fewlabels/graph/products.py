@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fewlabels.graph.ranking import Search
 from fewlabels.graph.rounding import BFloat16, Float32, Rounding, bfloat16_is_faster, chunks, pieces
+from fewlabels.graph.threads import in_threads
 
 # A block of scores should stay near the processor's caches and never weigh on memory.
 _BLOCK = 32_000_000
@@ -35,7 +36,9 @@ class Products(Search):
         # any point among the rows will do; a mean could be dragged far away by one outlier
         self.center = np.median(x[:: max(1, len(x) // 1000)], axis=0)
         self.spread = np.linalg.norm(np.maximum(x.max(0), -x.min(0))) + np.linalg.norm(self.center)
-        norms = np.concatenate([np.linalg.norm(self._centered(x[a:b]), axis=1) for a, b in chunks(x)])
+        norms = np.concatenate(
+            list(in_threads(lambda part: np.linalg.norm(self._centered(x[slice(*part)]), axis=1), list(chunks(x))))
+        )
         self.scale = 1.0 / norms.max() if norms.max() > 0 else 1.0
         self.group = int(np.clip(len(x) // (8 * k), 1, 32))
         self.columns = self._layout(norms)
@@ -60,22 +63,26 @@ class Products(Search):
         n, width = len(self.columns), x.shape[1]
         self.rounded = self.rounding.empty(n, width + 3)
         rounded_norm, norm, error, half = (np.zeros(n) for _ in range(4))
-        for a, b in chunks(x, n):
-            rows = self.columns[a:b]
+
+        def work(part: tuple[int, int]) -> None:
+            here = slice(*part)
+            rows = self.columns[here]
             y = self._centered(x[rows]) * self.scale
             y[rows < 0] = 0.0
-            near, rounded_norm[a:b], error[a:b] = self._round(y)
-            norm[a:b] = np.linalg.norm(y, axis=1)
-            half[a:b] = (y * y).sum(1) / 2
+            near, rounded_norm[here], error[here] = self._round(y)
+            norm[here] = np.linalg.norm(y, axis=1)
+            half[here] = (y * y).sum(1) / 2
             # -|y|^2/2 in three pieces, since one bfloat16 holds eight bits; padding never comes near
-            parts = pieces(self.rounding, np.where(rows < 0, 1e30, half[a:b]))
-            self.rounded[a:b] = self.rounding.cast(np.concatenate([near, -parts], 1))
+            parts = pieces(self.rounding, np.where(rows < 0, 1e30, half[here]))
+            self.rounded[here] = self.rounding.cast(np.concatenate([near, -parts], 1))
+
+        list(in_threads(work, list(chunks(x, n))))
         # the bound of a group of columns is |e_x| by_error + |x^| by_norm + fixed
         c = 2.0 * (width + 16) * 2.0**-24
         of_groups = [v.reshape(self.group, -1).max(0) for v in (norm, error, rounded_norm, half)]
-        self.by_error = of_groups[0]
-        self.by_norm = of_groups[1] + c * of_groups[2]
-        self.fixed = 2 * c * of_groups[3] + 1e-30
+        self.by_error = of_groups[0].astype(np.float32)
+        self.by_norm = (of_groups[1] + c * of_groups[2]).astype(np.float32)
+        self.fixed = (2 * c * of_groups[3] + 1e-30).astype(np.float32)
 
     def _round(self, y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Rounded rows, their norms, and the norms of what rounding (and centering) took away."""
@@ -83,28 +90,40 @@ class Products(Search):
         error = np.linalg.norm(y - near, axis=1) + 2.0**-52 * (1.0 + self.spread * self.scale)
         return near, np.linalg.norm(near, axis=1), error
 
-    def bounded(self, queries: NDArray[np.float64]) -> tuple[Any, NDArray[np.float64]]:
-        """Scores (columns, Q), and (Q, groups) by how much they may be off before their own rounding."""
+    def bounded(self, queries: NDArray[np.float64]) -> tuple[Any, NDArray[np.float32]]:
+        """Scores (columns, Q), and (Q, groups) by how much they may be off before their own rounding.
+
+        The bounds are float32, whose rounding the factor 1.01 covers many times over: they are all but a memory's
+        speed of reading them.
+        """
         centered = self._centered(queries) * self.scale
         # a query far outside the data is halved until its norm is at most 1, and its scores with it
         far = 2.0 ** np.ceil(np.log2(np.maximum(1.0, np.linalg.norm(centered, axis=1))))[:, None]
         near, norm, error = self._round(centered / far)
-        bound = error[:, None] * self.by_error + norm[:, None] * self.by_norm + self.fixed
+        bound = np.outer(error.astype(np.float32), self.by_error)
+        bound += np.outer(norm.astype(np.float32), self.by_norm)
+        bound += self.fixed
         # the last term: exact distances, too, are rounded
-        bound = 1.01 * bound + (queries.shape[1] + 16) * 2.0**-50 * far
+        with np.errstate(over="ignore"):  # infinite for a query at 1e300: then every row is a candidate
+            bound += ((queries.shape[1] + 16) * 2.0**-50 * far).astype(np.float32)
+        bound *= 1.01
         return self.rounding.scores(np.concatenate([near, np.tile(1 / far, 3)], 1), self.rounded), bound
 
-    def off(self, scores: NDArray[np.float32], bound: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how much scores may be off, their own rounding included."""
-        out: NDArray[np.float64] = bound + 1.01 * self.rounding.unit_out * np.abs(scores)
+    def off(self, scores: NDArray[np.float32], bound: NDArray[np.float32]) -> NDArray[np.float32]:
+        """By how much scores may be off, their own rounding and that of these sums in float32 included."""
+        out: NDArray[np.float32] = np.abs(scores)
+        out *= np.float32(1.01 * self.rounding.unit_out + 2.0**-20)
+        out += bound
         return out
 
     def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
         scores, bound = self.bounded(queries)
         top = self.rounding.maxima(scores, self.group).T
-        enough = np.partition(top - self.off(top, bound), -self.k, axis=1)[:, -self.k]
-        query, group = np.nonzero(top + self.off(top, bound) >= enough[:, None])
+        off = self.off(top, bound)
+        enough = np.partition(top - off, -self.k, axis=1)[:, -self.k]
+        off += top
+        query, group = np.nonzero(off >= enough[:, None])
         members = self.rounding.members(scores, self.group, query, group)
         member, hit = np.nonzero(members + self.off(members, bound[query, group]) >= enough[query])
         rows = self.columns[member * (len(self.columns) // self.group) + group[hit]]

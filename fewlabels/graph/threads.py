@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
+from scipy.sparse import issparse
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
 Task = TypeVar("Task")
@@ -25,14 +27,29 @@ def in_threads(work: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Re
     if threads == 1 or len(tasks) < 2 * threads:
         yield from map(work, tasks)
         return
-    with _single(), ThreadPoolExecutor(threads) as pool:
-        for a in range(0, len(tasks), threads):
+    with single_thread(), ThreadPoolExecutor(threads) as pool:
+        size = 4 * threads
+        for a in range(0, len(tasks), size):
             # a few at a time, so that an interruption does not wait for all of them
-            yield from pool.map(work, tasks[a : a + threads])
+            yield from pool.map(work, tasks[a : a + size])
+
+
+def copied(x: Any) -> Any:
+    """A copy of dense or sparse rows; fresh memory costs more than copying, and threads share that cost."""
+    if issparse(x):
+        return x.copy()
+    out = np.empty_like(x)
+    size = max(1, 4_000_000 // max(1, x.shape[1]))
+
+    def work(a: int) -> None:
+        out[a : a + size] = x[a : a + size]
+
+    list(in_threads(work, list(range(0, len(x), size))))
+    return out
 
 
 @contextmanager
-def _single() -> Iterator[None]:
+def single_thread() -> Iterator[None]:
     """While entered, libraries use one thread for each caller. torch gives new threads a number of its own."""
     with threadpool_limits(1):
         if "torch" not in sys.modules:
