@@ -73,6 +73,7 @@ def test_probabilities_and_transduction(name):
         proba = model.predict_proba(new)
         np.testing.assert_allclose(proba.sum(1), 1)
         assert proba.min() >= 0
+        assert proba.max() <= 1
         assert model.classes_.tolist() == ["a", "b", "c"]
         assert model.predict(new).tolist() == model.classes_[proba.argmax(1)].tolist()
 

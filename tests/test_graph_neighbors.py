@@ -160,7 +160,7 @@ def test_many_rows_without_faiss_warn(monkeypatch):
     monkeypatch.setattr(neighbors, "faiss_is_here", lambda: False)
     x = rng.normal(size=(400, 20))
     for rows in (x, csr_array(x)):
-        with pytest.warns(UserWarning, match=r"exact neighbors of 400 rows.*pip install faiss-cpu"):
+        with pytest.warns(UserWarning, match=r"exact neighbors of 400 rows.*pip install 'fewlabels\[ann\]'"):
             assert nearest(rows, 5).search == "exact"
 
 

@@ -135,7 +135,8 @@ class GraphClassifier(ClassicalClassifier, OnGraph):
 
     def predict_proba(self, X: Any) -> Floats:
         """(Q, K) means of the neighbors' distributions, columns as in `classes_`."""
-        return self._average(X, "label_distributions_")
+        # a mean of numbers up to 1 may exceed 1 by its rounding
+        return np.minimum(self._average(X, "label_distributions_"), 1.0)
 
     def _scores(self, graph: Graph, data: Partial, prior: Floats) -> tuple[Floats, Solution]:
         """(N, K) scores, of which the largest is the class; negative ones count as 0."""

@@ -1,4 +1,4 @@
-"""Approximate neighbors above about 100,000 rows, by faiss (optional: pip install faiss-cpu).
+"""Approximate neighbors above about 100,000 rows, by faiss (optional: pip install 'fewlabels[ann]').
 
 k-means puts the rows into about 4 sqrt(N) lists; a query looks into the lists nearest to it. How many lists is
 doubled until, on a sample of queries, 90 % of the true neighbors are found. That recall is measured against

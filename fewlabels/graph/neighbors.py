@@ -98,7 +98,11 @@ def _check_memory(x: Any, n_queries: int, k: int) -> None:
 
 def _warn_slow(n_rows: int, n_queries: int, dense: bool) -> None:
     minutes = n_rows * n_queries / _PACE / 60
-    mend = "pip install faiss-cpu" if dense else "pip install faiss-cpu, and make the rows dense, e.g. by TruncatedSVD"
+    mend = (
+        "pip install 'fewlabels[ann]'"
+        if dense
+        else "pip install 'fewlabels[ann]', and make the rows dense, e.g. by TruncatedSVD"
+    )
     warnings.warn(
         f"exact neighbors of {n_queries:,} rows among {n_rows:,} may take {minutes:.0f} minutes or more. With faiss "
         f"they are approximate, of stated recall, and much quicker: {mend}.",
