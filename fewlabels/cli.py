@@ -194,6 +194,26 @@ def predict(
 
 
 @app.command
+def verdict(run: Path, *, ask: int | None = None, answers: Path | None = None) -> None:
+    """Ask for labels where the two models of a comparison disagree, and say what the answers prove.
+
+    Parameters
+    ----------
+    run : The run folder of `compare`.
+    ask : Print a CSV of this many rows to label, in random order; neither model's answer is in it.
+    answers : That CSV with its column `label` filled in from the top; "?" where nobody can tell.
+    """
+    from fewlabels.rounds import ask_csv, read_answers, take_answers
+
+    if answers is not None:
+        _say(take_answers(run, read_answers(answers)))
+    if ask is not None:
+        sys.stdout.write(ask_csv(run, ask))
+    if ask is None and answers is None:
+        _say(take_answers(run, []))
+
+
+@app.command
 def methods(name: str | None = None, /) -> None:
     """List the methods with their papers, or show the equation and the options of one.
 
@@ -267,6 +287,8 @@ def _compare(
     label: str = "label",
 ) -> None:
     from fewlabels.comparison import compare as compare_models
+    from fewlabels.rounds import keep_round, row_names
+    from fewlabels.verdict import Verdict
 
     folder, estimator = _prepare("compare", source, data, method, out, seed, settings, task, quiet, label)
     if _is_finished(folder):
@@ -283,9 +305,15 @@ def _compare(
     )
     report = result.report(folder.path / "report.html")
     deployed = result.candidate_name if result.deployed is result.candidate else result.baseline_name
-    said = f"{result.verdict}: {result.paired.sentence}"
-    _finish(folder, result.deployed, source, said=said, deployed=deployed)
+    said = f"{result.verdict}: {result.sentence}"
+    if result.round is not None:
+        result.baseline.save(folder.path / "baseline" / "model")
+        result.candidate.save(folder.path / "candidate" / "model")
+        keep_round(folder.path, result.round, row_names(result.round, source.ids))
+    _finish(folder, result.deployed, source, said=said, deployed=deployed, verdict=str(result.paired.verdict))
     _say(f"\n{said}\nDeployed: the {deployed} model, {folder.path / 'model'}\nReport: {report}")
+    if result.verdict == Verdict.CANNOT_TELL and result.round is not None:
+        _say(f"To find out with a few labels: fewlabels verdict {shlex.quote(str(folder.path))} --ask 40 > ask.csv")
 
 
 def _prepare(

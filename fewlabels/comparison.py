@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone, is_regressor
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
@@ -28,6 +28,7 @@ from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose
 from fewlabels.recipes import default_method
 from fewlabels.verdict import Paired, Verdict, judge_classes, judge_numbers
+from fewlabels.verdict_round import VerdictRound
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Comparison:
     command : the exact command or call that repeats this
     seconds : {"baseline": s, "candidate": s}
     remarks : what a classical candidate says of its own fit: its fitted attributes that are plain values
+    round : the verdict round on the unlabeled rows on which the models disagree; None for numbers
     """
 
     task: str
@@ -72,10 +74,62 @@ class Comparison:
     command: str
     seconds: dict[str, float]
     remarks: dict[str, Any] = field(default_factory=dict)
+    round: VerdictRound | None = None
 
     @property
     def verdict(self) -> Verdict:
-        return self.paired.verdict
+        """What the evaluation rows say or, where they cannot tell, the verdict round."""
+        return self._decisive().verdict
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in plain words."""
+        return self._decisive().sentence
+
+    def _decisive(self) -> Paired | VerdictRound:
+        told = self.round is not None and self.round.verdict != Verdict.CANNOT_TELL
+        return self.round if told and self.round and self.paired.verdict == Verdict.CANNOT_TELL else self.paired
+
+    def questions(self, n: int = 40) -> NDArray[np.int64]:
+        """Rows of X whose labels would tell most: the next n of those on which the two models disagree.
+
+        They are in random order and come without either model's answer, which whoever labels must not see.
+
+        Raises
+        ------
+        OptionError : the task is numbers
+        """
+        return self._round().questions(n)
+
+    def answer(self, rows: ArrayLike, labels: Any) -> Verdict:
+        """Take labels of the rows that `questions` gave; `verdict` and `deployed` follow. Stop whenever you like.
+
+        Parameters
+        ----------
+        rows : (n,) as `questions` gave them, none left out; labels : (n,) None where nobody can tell
+
+        Raises
+        ------
+        InputError : other rows; OptionError : the task is numbers
+
+        Examples
+        --------
+        >>> import fewlabels as fl
+        >>> data = fl.datasets.load_digits(n_labels=40, random_state=0)
+        >>> result = fl.compare(data.X, data.y, method="label_spreading", random_state=0)
+        >>> rows = result.questions(3)
+        >>> str(result.answer(rows, [None, None, None]))  # three rows that nobody can tell
+        'CANNOT TELL'
+        """
+        self._round().answer(rows, labels)
+        return self.verdict
+
+    def _round(self) -> VerdictRound:
+        if self.round is None:
+            raise OptionError(
+                "a verdict round needs classes: any two numbers differ. Give a larger test set."
+            )
+        return self.round
 
     @property
     def deployed(self) -> Any:
@@ -156,8 +210,9 @@ def compare(
     sparse = isinstance(candidate, Classical) and candidate.takes_sparse
     task = "numbers" if is_regressor(candidate) else "classes"
     held_out = X_test is None
+    rows_train: NDArray[np.int64] | None = None
     if held_out:
-        X, y, X_test, y_test, rows_eval = _hold_out(X, y, task, holdout, seed, sparse)
+        X, y, X_test, y_test, rows_eval, rows_train = _hold_out(X, y, task, holdout, seed, sparse)
     elif y_test is None:
         raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
     data = partial(X, y, task=task, sparse=sparse)  # type: ignore[arg-type]
@@ -195,6 +250,7 @@ def compare(
         command=command or f"fewlabels.compare(X, y, ..., method={candidate!r}, random_state={seed})",
         seconds=seconds,
         remarks=_remarks(candidate),
+        round=_ask(baseline, candidate, data, rows_train, seed, delta),
     )
 
 
@@ -223,8 +279,13 @@ def _facts(model: Any) -> dict[str, Any]:
 
 def _hold_out(
     X: Any, y: Any, task: str, share: float, seed: int, sparse: bool
-) -> tuple[Any, Any, Any, NDArray[Any], NDArray[Any]]:
-    """Take some labeled rows out, stratified: (X and y without them, those rows, their labels, which they are)."""
+) -> tuple[Any, Any, Any, NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Take some labeled rows out, stratified.
+
+    Returns
+    -------
+    X and y without them, those rows, their labels, which they are, and which rows of X are left.
+    """
     if not 0 < share < 1:
         raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
     data = partial(X, y, task=task, min_per_class=2, sparse=sparse)  # type: ignore[arg-type]
@@ -240,7 +301,7 @@ def _hold_out(
     # not even as unlabeled rows do they stay: a model must not have seen what it is judged on
     rest = np.setdiff1d(np.arange(data.n_rows), rows)
     labels = data.y[out] if data.classes is None else data.classes[data.y[out]]
-    return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels, rows
+    return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels, rows, rest
 
 
 def check_evaluation(X_test: Any, y_test: Any, data: Partial, *, sparse: bool = False) -> NDArray[Any]:
@@ -278,6 +339,17 @@ def _judge(
     guesses = [classes[output.argmax(1)] for output in outputs]
     disagreement = float(np.mean(guesses[0] != guesses[1]))
     return judge_classes(guesses[0] == y_test, guesses[1] == y_test, disagreement=disagreement, **options)
+
+
+def _ask(
+    baseline: Any, candidate: Any, data: Partial, rows: NDArray[np.int64] | None, seed: int, delta: float | None
+) -> VerdictRound | None:
+    if data.classes is None:
+        return None
+    pool = data.unlabeled
+    numbers = pool if rows is None else rows[pool]
+    one, other = (model.transduction_[pool] for model in (baseline, candidate))
+    return VerdictRound.between(numbers, one, other, seed, 0.01 if delta is None else delta)
 
 
 def _describe(data: Partial) -> dict[str, Any]:

@@ -15,12 +15,12 @@ ROOT = Path(fl.__file__).parent
 LAYERS = [
     {"errors"},
     {"data", "partial_labels", "seeds", "progress", "interrupts", "parts", "datasets", "intervals"},
-    {"tasks", "method", "augment", "networks", "verdict", "devices"},
+    {"tasks", "method", "augment", "networks", "verdict", "verdict_round", "devices"},
     {"methods", "scaling", "batches", "train", "checkpoint"},
     {"recipes", "run", "deep", "noisy_student", "estimators", "classical", "graph", "model_files"},
     {"comparison"},
     {"report"},
-    {"runs", "cli", "__main__"},
+    {"runs", "rounds", "cli", "__main__"},
 ]
 
 

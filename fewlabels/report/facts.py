@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fewlabels.intervals import smallest_detectable, wilson
 from fewlabels.report.blocks import LONGEST_TEXT, Line, Role, Section
 from fewlabels.verdict import Verdict
+from fewlabels.verdict_round import VerdictRound
 
 if TYPE_CHECKING:
     from fewlabels.comparison import Comparison
@@ -119,19 +120,35 @@ def detectable(comparison: Comparison) -> float | None:
     return float((1.96 + 0.84) * gain.std(ddof=1) / np.sqrt(paired.n)) if paired.n > 1 else None
 
 
+def _round(asked: VerdictRound) -> dict[str, Any]:
+    wins, losses, answers = asked.counts
+    return {
+        "verdict": str(asked.verdict),
+        "sentence": asked.sentence,
+        "pool": asked.pool,
+        "disagree": len(asked.rows),
+        "answers": answers,
+        "wins": wins,
+        "losses": losses,
+        "gain": asked.gain,
+        "e_value": asked.e_value,
+    }
+
+
 def facts(comparison: Comparison, findings: tuple[Section, ...] = ()) -> dict[str, Any]:
     """What report.json holds: plain values alone, the same figures as the page."""
     helped = comparison.verdict == Verdict.HELPS
     result: dict[str, Any] = {
         "format": "fewlabels report 1",
         "verdict": str(comparison.verdict),
-        "sentence": comparison.paired.sentence,
+        "sentence": comparison.sentence,
         "deployed": "candidate" if helped else "baseline",
         "task": comparison.task,
         "baseline_name": comparison.baseline_name,
         "candidate_name": comparison.candidate_name,
         "held_out": comparison.held_out,
-        "paired": {**asdict(comparison.paired), "verdict": str(comparison.verdict)},
+        "paired": {**asdict(comparison.paired), "verdict": str(comparison.paired.verdict)},
+        "round": None if comparison.round is None else _round(comparison.round),
         "smallest_detectable": detectable(comparison),
         "curves": {
             key: {line.role: {"step": line.x, "value": line.y} for line in lines}

@@ -33,6 +33,11 @@ _SCOPE = (
     "This speaks of these two fitted models and rows like these {n:,}. Another seed or other labels may give another "
     "answer; it is not a verdict on methods."
 )
+_GO_ON = (
+    "A label of such a row tells more than a label of any other: fewlabels verdict RUN --ask 40, or questions() and "
+    "answer() of the comparison. You may look after every answer and stop at any time; some 20 to 80 answers usually "
+    "decide if one model is right on two of three of these rows."
+)
 _CURVES = {
     "loss": "Loss",
     "mask_used": "Unlabeled rows used (mask_used)",
@@ -52,13 +57,14 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
         verdict=str(verdict),
         question="Did the unlabeled data help?",
         headline=_HEADLINE[verdict],
-        sentence=_after_colon(clean(paired.sentence, 1000)),
+        sentence=_after_colon(clean(comparison.sentence, 1000)),
         deployed=f"{name}, trained {'with the unlabeled data' if helped else 'on the labels only'}",
         why=_WHY[verdict],
         key_figures=key_figures(comparison),
         sections=(
             Section("scores", "How good are the two models", score_blocks(comparison)),
             *how_little(comparison),
+            *_round(comparison),
             Section("curves", "How training went", _curves(comparison)),
             *body(comparison),
             Section("data", "The data", data_blocks(comparison)),
@@ -71,6 +77,17 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
             ("candidate", f"with unlabeled data: {clean(comparison.candidate_name)}"),
         ),
     )
+
+
+def _round(comparison: Comparison) -> tuple[Section, ...]:
+    """Where labels would still tell something: worth its place while the verdict is open, or if it came from there."""
+    asked = comparison.round
+    if asked is None or (comparison.paired.verdict != Verdict.CANNOT_TELL and not asked.labels):
+        return ()
+    blocks = [Text(_after_colon(clean(asked.sentence, 1000)))]
+    if asked.verdict == Verdict.CANNOT_TELL:
+        blocks.append(Text(_GO_ON, "note"))
+    return (Section("round", "Rows on which the two models disagree", tuple(blocks)),)
 
 
 def _after_colon(sentence: str) -> str:
