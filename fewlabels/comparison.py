@@ -126,9 +126,7 @@ class Comparison:
 
     def _round(self) -> VerdictRound:
         if self.round is None:
-            raise OptionError(
-                "a verdict round needs classes: any two numbers differ. Give a larger test set."
-            )
+            raise OptionError("a verdict round needs classes: any two numbers differ. Give a larger test set.")
         return self.round
 
     @property
