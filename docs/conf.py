@@ -3,8 +3,15 @@
 import dataclasses
 import inspect
 import re
+import sys
+from pathlib import Path
 
 import fewlabels
+
+sys.path.insert(0, str(Path(__file__).parent))
+import method_pages
+
+method_pages.write()
 
 project = "fewlabels"
 author = "the fewlabels authors"
@@ -18,7 +25,7 @@ extensions = [
     "sphinx_design",
 ]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "results_*.md"]
 nitpicky = False  # without intersphinx the types of numpy and torch have no page to point to
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
