@@ -39,7 +39,7 @@ from fewlabels.train import Step, sgd, train
 # Seconds between checkpoints, points in a history, rows in one prediction pass.
 _SAVE_EVERY = 30.0
 _HISTORY = 200
-_CHUNK = 512
+_CHUNK = 256
 # Steps when none are asked for. Found on rows held out of the training sets: see the concepts page.
 _STEPS = {"table": 500, "image": 1000}
 
@@ -123,14 +123,17 @@ class Run:
         if device.type not in devices_here():
             device = torch.device("cpu")
         exact = isinstance(self.network, MLP) and device.type != "mps"
-        dtype, chunks = torch.float64 if exact else torch.float32, []
+        dtype, out = torch.float64 if exact else torch.float32, torch.empty(0)
         network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
         for start in range(0, len(x), _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, len(x)))
             raw = x.take(rows) if isinstance(x, ImageFiles) else x[rows]
             inputs = self.scaling.network(self.scaling.store(raw).to(device))
-            chunks.append(network(inputs.to(dtype)).to("cpu", dtype))
-        return torch.cat(chunks)
+            some = network(inputs.to(dtype)).to("cpu", dtype)
+            # small results kept from every chunk would sit between large freed blocks, which then never go back
+            out = out if start else torch.empty(len(x), *some.shape[1:], dtype=dtype)
+            out[start : start + len(some)] = some
+        return out
 
 
 class _History:
