@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, is_regressor
 
 from fewlabels import methods, recipes
 from fewlabels.classical import registry
+from fewlabels.data.labels import Task
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import OptionError
 from fewlabels.method import Method
@@ -25,6 +26,11 @@ def learns(name: str) -> tuple[str, ...]:
         recipe: type[Method] = methods.NAMES[name]
         return recipe.tasks
     return ("numbers",) if issubclass(NAMES[name], RegressorMixin) else ("classes",)
+
+
+def task_of(model: Any) -> Task:
+    """The task of an estimator."""
+    return "numbers" if is_regressor(model) else "masks" if isinstance(model, DeepSegmenter) else "classes"
 
 
 def make(method: str | Method, task: str, **options: Any) -> Any:

@@ -53,6 +53,11 @@ def mean_over_classes(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
+def image_scores(true: NDArray[np.integer], guess: NDArray[np.integer], n_classes: int) -> NDArray[np.float64]:
+    """(N,) mean IoU of each image, over the classes that are in its mask or in the prediction."""
+    return mean_over_classes(iou(confusion(true, guess, n_classes)))
+
+
 def _parts(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     return np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1), counts.sum(-2)
 

@@ -43,6 +43,11 @@ class Partial:
         return int(self.x.shape[0])
 
     @property
+    def has_masks(self) -> bool:
+        """Whether labels are masks, a class for each pixel."""
+        return bool(self.y.ndim == 3)
+
+    @property
     def n_classes(self) -> int:
         """How many classes; 0 for numbers."""
         return 0 if self.classes is None else len(self.classes)

@@ -34,11 +34,11 @@ class MaskedImages:
         Mirror top and bottom with probability 1/2. Off by default: right for microscopes and satellites, wrong
         where there is a ground.
     contrast
-        Weak: grey levels move away from or toward the middle grey by up to this share.
+        Weak: grey levels move away from or toward the image's mean by up to this share.
     brightness
-        Weak: grey levels rise or fall by up to this share of the range.
+        Weak: grey levels rise or fall by up to this many of the image's own standard deviations.
     noise
-        Weak: standard deviation of the noise on every pixel, as a share of the range.
+        Weak: standard deviation of the noise on every pixel, in the same unit.
     n_ops, cutout, fill
         Strong: as in :class:`~fewlabels.augment.images.Images`. Pixels behind the hole count in the loss as all
         others do: the student is to say what the teacher says there, from what it sees around.
@@ -53,8 +53,8 @@ class MaskedImages:
     flip: bool = True
     upside_down: bool = False
     contrast: float = 0.3
-    brightness: float = 0.15
-    noise: float = 0.05
+    brightness: float = 0.3
+    noise: float = 0.15
     n_ops: int = 2
     cutout: float = 0.5
     fill: int = 128
@@ -115,10 +115,15 @@ class MaskedImages:
         def share(slot: int, most: float) -> Tensor:
             return most * (2 * draws.uniform(slot, 1, x.device) - 1)[:, :, None, None]
 
-        levels = (x - 127.5) * (1 + share(_CONTRAST, self.contrast)) + 127.5 + 255 * share(_BRIGHTNESS, self.brightness)
+        # in the image's own scale: a dim micrograph must not drown in noise made for photographs
+        level = x.float()
+        mean, std = level.mean((1, 2, 3), keepdim=True), level.std((1, 2, 3), keepdim=True, correction=0)
+        level = (
+            mean + (level - mean) * (1 + share(_CONTRAST, self.contrast)) + std * share(_BRIGHTNESS, self.brightness)
+        )
         if self.noise:
-            levels += 255 * self.noise * draws.normal(_NOISE, x[0].numel(), x.device).view(x.shape)
-        return levels.round_().clamp_(0, 255).to(torch.uint8)
+            level += std * self.noise * draws.normal(_NOISE, x[0].numel(), x.device).view(x.shape)
+        return level.round_().clamp_(0, 255).to(torch.uint8)
 
     def strong(self, x: Tensor, draws: Draws) -> Tensor:
         """RandAugment without the operations that move pixels, then Cutout; as `weak`, uint8 in and out."""
