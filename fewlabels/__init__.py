@@ -23,6 +23,7 @@ _HOME = {
     "TriTrainingClassifier": "classical.tri_training",
     "DeepClassifier": "deep",
     "DeepRegressor": "deep",
+    "DeepSegmenter": "segmenter",
     "NoisyStudent": "noisy_student",
     "load": "deep",
     "compare": "comparison",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from fewlabels.deep import DeepClassifier, DeepRegressor, load
     from fewlabels.noisy_student import NoisyStudent
     from fewlabels.partial_labels import partial
+    from fewlabels.segmenter import DeepSegmenter
 
 __all__ = [
     "S3VM",
@@ -63,6 +65,7 @@ __all__ = [
     "Comparison",
     "DeepClassifier",
     "DeepRegressor",
+    "DeepSegmenter",
     "EntropyLogisticRegression",
     "GaussianMixtureClassifier",
     "LabelPropagation",

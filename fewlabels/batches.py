@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fewlabels.augment import Augmentation, Draws
+from fewlabels.augment import Augmentation, Draws, Moving
 from fewlabels.augment.randomness import permutation
 from fewlabels.data.images import ImageFiles
 from fewlabels.devices import one_thread
@@ -22,7 +22,7 @@ from fewlabels.method import Batch
 from fewlabels.scaling import Scaling
 
 # Streams of randomness: the order of each pool, then one for every augmented copy (further ones count upward).
-_ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X = 0, 1, 2, 3, 1000
+_ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X, _MOVE_X, _MOVE_U = 0, 1, 2, 3, 1000, 2000, 2001
 
 
 class Pool(NamedTuple):
@@ -30,7 +30,7 @@ class Pool(NamedTuple):
 
     x: Tensor | ImageFiles  # every row, as kept                (N, ...)
     labeled: NDArray[np.int64]  # rows with a label                 (L,)
-    y: Tensor  # their targets                     (L,)
+    y: Tensor  # their targets                     (L,), masks (L, H, W)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def batches(
     stop: int,
     device: torch.device,
     copies_x: tuple[str, ...] = (),
+    moving: Moving | None = None,
 ) -> Iterator[Batch]:
     """The batches of steps `start` to `stop`.
 
@@ -82,6 +83,7 @@ def batches(
     batch_size : labeled rows a step; fewer labels than that are repeated, augmented anew
     unlabeled_ratio : unlabeled rows for each labeled row of the batch
     copies_x : augmented copies of the labeled rows beside the weak one
+    moving : for masks: what moves pixels, once a row, before anything else and alike in image and mask
     """
 
     def plan(step: int) -> tuple[Draw, Draw]:
@@ -96,13 +98,21 @@ def batches(
         with one_thread():
             return scaling.network(augment.strong(rows, draws) if which == "strong" else augment.weak(rows, draws))
 
+    def moved(rows: Tensor, stream: int, picked: NDArray[np.int64], passes: NDArray[np.int64]) -> Tensor:
+        if moving is None or not len(rows):
+            return rows
+        with one_thread():
+            return moving.move(rows, Draws(seed, stream, passes, picked))
+
     steps = (plan(step) for step in range(start, stop))
     for (x, u), kept in _kept(pool, steps, device):
         rows_x, rows_u = kept[: len(x.index)], kept[len(x.index) :]
         ids_x = pool.labeled[x.index]
+        y = pool.y[torch.from_numpy(x.index).to(pool.y.device)]
+        rows_x, rows_u = moved(rows_x, _MOVE_X, ids_x, x.passes), moved(rows_u, _MOVE_U, u.index, u.passes)
         yield Batch(
             augmented(rows_x, "weak", _COPY_X, ids_x, x.passes),
-            pool.y[torch.from_numpy(x.index).to(pool.y.device)],
+            y if moving is None else moved(y[:, None], _MOVE_X, ids_x, x.passes)[:, 0],
             tuple(augmented(rows_u, copy, _COPY_U + i, u.index, u.passes) for i, copy in enumerate(copies)),
             torch.from_numpy(u.index).to(device),
             tuple(augmented(rows_x, copy, _MORE_X + i, ids_x, x.passes) for i, copy in enumerate(copies_x)),

@@ -33,9 +33,11 @@ Label = Annotated[str, Parameter(help="The column of a table that holds the labe
 Quiet = Annotated[bool, Parameter(negative=(), help="No progress.")]
 BadFile = Annotated[Literal["error", "skip"], Parameter(help="What to do with an image that cannot be read.")]
 MethodName = Annotated[
-    str | None, Parameter(help="fixmatch for classes, mean_teacher for numbers; see `fewlabels methods`.")
+    str | None, Parameter(help="fixmatch for classes, mean_teacher for numbers and masks; see `fewlabels methods`.")
 ]
-TaskName = Annotated[Literal["classes", "numbers"] | None, Parameter(help="Guessed from the labels when not given.")]
+TaskName = Annotated[
+    Literal["classes", "numbers", "masks"] | None, Parameter(help="Guessed from the labels when not given.")
+]
 
 
 @app.command
@@ -114,10 +116,8 @@ def fit(
     out : The run folder; the same command goes on with an unfinished one.
     seed : Of the training.
     """
-    from sklearn.base import is_regressor
-
     from fewlabels.comparison import check_evaluation
-    from fewlabels.estimators import name_of
+    from fewlabels.estimators import name_of, task_of
     from fewlabels.partial_labels import partial
 
     source = _load(data, label, task, on_bad_file)
@@ -125,15 +125,16 @@ def fit(
     if _is_finished(folder):
         return
     if source.X_test is not None:
-        data_ = partial(source.X, source.y, task="numbers" if is_regressor(estimator) else "classes")
-        source.y_test = check_evaluation(source.X_test, source.y_test, data_)
+        data_ = partial(source.X, source.y, task=task_of(estimator))
+        checked = check_evaluation(source.X_test, source.y_test, data_)
+        source.y_test = source.y_test if data_.has_masks else checked
     if "folder" in estimator.get_params(deep=False):
         estimator.set_params(folder=folder.path)
     began = time.perf_counter()
     estimator.fit(source.X, source.y)
     said = f"{name_of(estimator)}: trained on {len(source.X)} rows in {time.perf_counter() - began:.0f} s"
     if source.X_test is not None:
-        metric = "R2" if is_regressor(estimator) else "accuracy"
+        metric = {"numbers": "R2", "classes": "accuracy", "masks": "mean IoU"}[task_of(estimator)]
         said += f"; {metric} on the {len(source.X_test)} test rows: {estimator.score(source.X_test, source.y_test):.3f}"
     _finish(folder, estimator, source, said=said)
     _say(said)
@@ -155,18 +156,20 @@ def predict(
     ----------
     run : The run folder of `fit` or `compare`.
     data : Rows of the kind the model was trained on, with or without labels.
-    output : A CSV with the row, the prediction, and for classes each one's probability.
+    output : A CSV with the row, the prediction, and for classes each one's probability; masks go into an .npz, as y.
     """
     import csv
     import io
     import json
 
+    import numpy as np
     from sklearn.base import is_classifier
 
     from fewlabels.checkpoint import write_file
     from fewlabels.data import load as load_data
     from fewlabels.data.tables import TableEncoder
     from fewlabels.deep import load
+    from fewlabels.estimators import task_of
 
     model = load(run / "model")
     encoder = run / "encoder.json"
@@ -181,6 +184,12 @@ def predict(
     source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=size, channels=channels)
     if known is None and source.encoder is not None:
         raise InputError(f"{run} was trained on arrays, so the columns of {data} have no known order. Give an .npz.")
+    if task_of(model) == "masks":
+        output, content = output.with_suffix(".npz"), io.BytesIO()
+        np.savez_compressed(content, y=model.predict(source.X))
+        write_file(output, content.getvalue())
+        _say(f"{len(source.ids)} masks in {output}")
+        return
     text = io.StringIO()
     writer = csv.writer(text)
     header, columns = ["row", "prediction"], [source.ids, model.predict(source.X)]

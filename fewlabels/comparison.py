@@ -21,13 +21,15 @@ from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, guess_task, read_labels
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError
-from fewlabels.estimators import make, name_of
+from fewlabels.estimators import make, name_of, task_of
 from fewlabels.method import Method
 from fewlabels.noisy_student import NoisyStudent
+from fewlabels.overlap import image_scores
 from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose
 from fewlabels.recipes import default_method
-from fewlabels.verdict import Paired, Verdict, judge_classes, judge_numbers
+from fewlabels.segmenter import DeepSegmenter, true_codes
+from fewlabels.verdict import Paired, Verdict, judge_classes, judge_masks, judge_numbers
 from fewlabels.verdict_round import VerdictRound
 
 
@@ -37,12 +39,14 @@ class Comparison:
 
     Attributes
     ----------
-    task : "classes" or "numbers"
+    task : "classes", "numbers" or "masks"
     baseline, candidate : fitted estimators; `history_` is a list of dicts with "step", "loss", ...
     baseline_name, candidate_name : the methods' names, e.g. "supervised", "fixmatch"
-    X_eval, y_eval : the evaluation rows, (n, ...) and (n,), in the user's types
+    X_eval, y_eval : the evaluation rows, (n, ...) and (n,), in the user's types; masks are (n, H, W) positions in
+        `classes`, -1 where ignored
     rows_eval : which rows these are, of X when they were held out of it, else of X_test (n,)
-    baseline_output, candidate_output : probabilities (n, K) in the order of `classes`, or predictions (n,)
+    baseline_output, candidate_output : probabilities (n, K) in the order of `classes`, predictions (n,), or predicted
+        masks (n, H, W) as positions in `classes`
     classes : ndarray (K,) or None for numbers
     held_out : True when the evaluation rows were taken from the labels (no test set was given)
     paired : what the evaluation rows say, see `verdict.Paired`
@@ -63,8 +67,8 @@ class Comparison:
     X_eval: Any
     y_eval: NDArray[Any]
     rows_eval: NDArray[np.int64]
-    baseline_output: NDArray[np.float64]
-    candidate_output: NDArray[np.float64]
+    baseline_output: NDArray[Any]
+    candidate_output: NDArray[Any]
     classes: NDArray[Any] | None
     held_out: bool
     paired: Paired
@@ -147,7 +151,7 @@ def compare(
     X_test: Any = None,
     y_test: Any = None,
     *,
-    method: str | Method | DeepClassifier | DeepRegressor | Classical | None = None,
+    method: str | Method | DeepClassifier | DeepRegressor | DeepSegmenter | Classical | None = None,
     task: str | None = None,
     steps: int | None = None,
     device: str = "auto",
@@ -172,14 +176,15 @@ def compare(
         is held out of training; the report then says how little so few rows can show.
     y_test : the labels of X_test, every one
     method : a name (of a recipe or a classical estimator), a recipe, or an estimator that carries every
-        option; None takes "fixmatch" for classes and "mean_teacher" for numbers
-    task : "classes" or "numbers"; None takes numbers when y holds fractions, or floats that mostly differ
+        option; None takes "fixmatch" for classes and "mean_teacher" for numbers and masks
+    task : "classes", "numbers" or "masks"; None takes masks when y is (N, H, W), numbers when y holds fractions, or
+        floats that mostly differ
     steps : as in `DeepClassifier`; for an estimator set it there
     device : likewise
     verbose : likewise
     holdout : share of the labels that are held out when there is no test set
-    delta : differences smaller than this are of no practical matter; None takes 0.01 of accuracy, or 2 % of
-        the baseline's mean absolute error
+    delta : differences smaller than this are of no practical matter; None takes 0.01 of accuracy or of
+        the mean IoU of an image, or 2 % of the baseline's mean absolute error
     folder : a run folder; an interrupted comparison goes on there
     random_state : seed of both trainings and of the held-out rows; None draws one, which the report names
     command : what the report names as the command that repeats this
@@ -206,14 +211,14 @@ def compare(
     if name == "supervised":
         raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
     sparse = isinstance(candidate, Classical) and candidate.takes_sparse
-    task = "numbers" if is_regressor(candidate) else "classes"
+    task = task_of(candidate)
     held_out = X_test is None
     rows_train: NDArray[np.int64] | None = None
     if held_out:
         X, y, X_test, y_test, rows_eval, rows_train = _hold_out(X, y, task, holdout, seed, sparse)
     elif y_test is None:
         raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
-    data = partial(X, y, task=task, sparse=sparse)  # type: ignore[arg-type]
+    data = partial(X, y, task=task, sparse=sparse)
     if len(data.labeled) == data.n_rows:
         raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
     y_test = check_evaluation(X_test, y_test, data, sparse=sparse)
@@ -253,9 +258,9 @@ def compare(
 
 
 def _estimator(method: Any, task: str, steps: int | None, device: str, verbose: Verbose) -> Any:
-    if task not in ("classes", "numbers"):
-        raise OptionError(f"task={task!r}; expected 'classes' or 'numbers'.")
-    given = isinstance(method, DeepClassifier | DeepRegressor | NoisyStudent | Classical)
+    if task not in ("classes", "numbers", "masks"):
+        raise OptionError(f"task={task!r}; expected 'classes', 'numbers' or 'masks'.")
+    given = isinstance(method, DeepClassifier | DeepRegressor | DeepSegmenter | NoisyStudent | Classical)
     candidate = clone(method) if given else make(default_method(task) if method is None else method, task)
     if isinstance(candidate, Classical) or given:
         if steps is not None or device != "auto":
@@ -287,17 +292,22 @@ def _hold_out(
     if not 0 < share < 1:
         raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
     data = partial(X, y, task=task, min_per_class=2, sparse=sparse)  # type: ignore[arg-type]
-    n, n_classes = len(data.y), 1 if data.classes is None else len(data.classes)
+    plain = data.classes is None or data.has_masks  # nothing to stratify by
+    n, n_classes = len(data.y), 1 if plain else data.n_classes
     fewest = max(4, 2 * n_classes)
     if n < fewest:
         raise InputError(f"y has {n} labels; without a test set at least {fewest} are needed.")
     n_out = min(max(round(share * n), n_classes), n - n_classes)
-    stratify = None if data.classes is None else data.y
+    stratify = None if plain else data.y
     _, out = train_test_split(np.arange(n), test_size=n_out, random_state=seed, stratify=stratify)
     out.sort()
     rows = data.labeled[out]
     # not even as unlabeled rows do they stay: a model must not have seen what it is judged on
     rest = np.setdiff1d(np.arange(data.n_rows), rows)
+    if data.has_masks:
+        y = list(y) if isinstance(y, tuple) else y
+        labels = _safe_indexing(y, rows)
+        return _safe_indexing(X, rest), _safe_indexing(y, rest), _safe_indexing(X, rows), labels, rows, rest
     labels = data.y[out] if data.classes is None else data.classes[data.y[out]]
     return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels, rows, rest
 
@@ -305,18 +315,24 @@ def _hold_out(
 def check_evaluation(X_test: Any, y_test: Any, data: Partial, *, sparse: bool = False) -> NDArray[Any]:
     """The labels of a test set, checked against the training data before hours of training, not after.
 
+    Masks become positions in the classes, -1 where a pixel is ignored.
+
     Raises
     ------
     InputError : rows of another form, a row without a label, a class that no labeled training row has
     """
-    n_rows = check_X(X_test, like=data.form, name="the model", sparse=sparse).shape[0]
-    classes = data.classes
+    shape = check_X(X_test, like=data.form, name="the model", sparse=sparse).shape
+    n_rows, classes = shape[0], data.classes
+    if data.has_masks:
+        assert classes is not None
+        codes = true_codes(y_test, shape[:3], classes, "y_test")
+        _all_labeled(int(np.sum((codes < 0).all((1, 2)))))
+        return codes
     labels = read_labels(y_test, task="numbers" if classes is None else "classes")
     if n_rows != labels.n_rows:
         raise InputError(f"X_test has {n_rows} rows and y_test {labels.n_rows}. Give one label for each row.")
     if len(labels.rows) != labels.n_rows:
-        missing = labels.n_rows - len(labels.rows)
-        raise InputError(f"y_test has {missing} unlabeled rows. Every row of the test set needs a label.")
+        _all_labeled(labels.n_rows - len(labels.rows))
     values: NDArray[Any] = labels.values
     new = [] if classes is None else sorted(set(values.tolist()) - set(classes.tolist()), key=str)
     if new:
@@ -324,16 +340,26 @@ def check_evaluation(X_test: Any, y_test: Any, data: Partial, *, sparse: bool = 
     return values
 
 
-def _output(model: Any, X_test: Any) -> NDArray[np.float64]:
+def _all_labeled(missing: int) -> None:
+    if missing:
+        raise InputError(f"y_test has {missing} unlabeled rows. Every row of the test set needs a label.")
+
+
+def _output(model: Any, X_test: Any) -> NDArray[Any]:
+    if task_of(model) == "masks":
+        codes: NDArray[np.int16] = np.searchsorted(model.classes_, model.predict(X_test)).astype(np.int16)
+        return codes
     return model.predict(X_test) if is_regressor(model) else model.predict_proba(X_test)  # type: ignore[no-any-return]
 
 
 def _judge(
-    y_test: NDArray[Any], classes: NDArray[Any] | None, outputs: list[NDArray[np.float64]], delta: float | None
+    y_test: NDArray[Any], classes: NDArray[Any] | None, outputs: list[NDArray[Any]], delta: float | None
 ) -> Paired:
     options: dict[str, Any] = {} if delta is None else {"delta": delta}
     if classes is None:
         return judge_numbers(outputs[0] - y_test, outputs[1] - y_test, **options)
+    if y_test.ndim == 3:
+        return judge_masks(*(image_scores(y_test, guess, len(classes)) for guess in outputs), **options)
     guesses = [classes[output.argmax(1)] for output in outputs]
     disagreement = float(np.mean(guesses[0] != guesses[1]))
     return judge_classes(guesses[0] == y_test, guesses[1] == y_test, disagreement=disagreement, **options)
@@ -342,7 +368,7 @@ def _judge(
 def _ask(
     baseline: Any, candidate: Any, data: Partial, rows: NDArray[np.int64] | None, seed: int, delta: float | None
 ) -> VerdictRound | None:
-    if data.classes is None:
+    if data.classes is None or data.has_masks:
         return None
     pool = data.unlabeled
     numbers = pool if rows is None else rows[pool]
@@ -351,7 +377,7 @@ def _ask(
 
 
 def _describe(data: Partial) -> dict[str, Any]:
-    counts = {} if data.classes is None else dict(zip(data.classes.tolist(), np.bincount(data.y).tolist(), strict=True))
+    counts = {} if data.classes is None else dict(zip(data.classes.tolist(), _per_class(data), strict=True))
     return {
         "kind": data.kind,
         "n_rows": data.n_rows,
@@ -360,6 +386,13 @@ def _describe(data: Partial) -> dict[str, Any]:
         "shape": list(data.x.shape[1:]),
         "labels_per_class": counts,
     }
+
+
+def _per_class(data: Partial) -> list[int]:
+    """Labels of each class; of masks, how many show it."""
+    if data.has_masks:
+        return [int((data.y == code).any((1, 2)).sum()) for code in range(data.n_classes)]
+    return np.bincount(data.y).tolist()  # type: ignore[no-any-return]
 
 
 def _remarks(candidate: Any) -> dict[str, Any]:

@@ -17,7 +17,14 @@ from fewlabels.errors import InputError, OptionError
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
-__all__ = ["find_fashion_mnist", "load_breast_cancer", "load_diabetes", "load_digits", "load_fashion_mnist"]
+__all__ = [
+    "find_fashion_mnist",
+    "load_breast_cancer",
+    "load_diabetes",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_nuclei",
+]
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -99,6 +106,58 @@ def load_fashion_mnist(n_labels: int = 250, *, random_state: int = 0) -> Bunch:
     marked = _keep_labels(y.astype(np.int64), n_labels, random_state, "fashion_mnist")
     about = "Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747), MIT licence."
     return _bunch("fashion_mnist", (x, marked, x_test, y_test.astype(np.int64)), _FASHION, about)
+
+
+def load_nuclei(n_labels: int = 14, *, random_state: int = 0) -> Bunch:
+    """Cell nuclei under a microscope (segmentation): 144 images, `n_labels` with a mask, and 96 to test.
+
+    One image of 512 x 512 pixels, the sample of the stardist package, cut into tiles of 32 x 32. Training tiles are its
+    left part, test tiles its right one; the column of tiles between them is dropped, so that no nucleus is in both.
+    Nothing is downloaded: `nuclei_stardist.npz` (arrays img2d and mask2d) is looked for in the folder that the
+    environment variable FEWLABELS_DATA names.
+
+    Parameters
+    ----------
+    n_labels : how many training tiles keep their mask, drawn among those that show both classes
+    random_state : draws which
+
+    Returns
+    -------
+    Bunch : X (N, 32, 32) uint8, y (N, 32, 32) int64 (0 background, 1 nucleus; all -1 without a mask), X_test, y_test,
+        target_names, DESCR, name
+
+    Raises
+    ------
+    InputError : the file is absent or damaged; OptionError : more labels than there are tiles
+    """
+    folder = os.environ.get("FEWLABELS_DATA")
+    path = Path(folder or ".") / "nuclei_stardist.npz"
+    if not folder or not path.is_file():
+        raise InputError(
+            f"{path.name} is not in {folder or 'a known folder'}. Save the sample image of the stardist package with "
+            "np.savez(path, img2d=..., mask2d=...) and set FEWLABELS_DATA to that folder."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            image, mask = np.clip(stored["img2d"], 0, 255).astype(np.uint8), (stored["mask2d"] > 0).astype(np.int64)
+    except (OSError, ValueError, KeyError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read ({error}). Put the original file in its place.") from error
+    (x, y), (x_test, y_test) = (
+        (_tiles(image[:, part]), _tiles(mask[:, part])) for part in (slice(0, 288), slice(320, 512))
+    )
+    both = np.flatnonzero(y.any((1, 2)) & ~y.all((1, 2)))
+    if not 1 <= n_labels <= len(both):
+        raise OptionError(f"n_labels={n_labels} is not possible; nuclei takes 1 to {len(both)}.")
+    kept = np.random.default_rng(random_state).choice(both, n_labels, replace=False)
+    marked = np.full_like(y, -1)
+    marked[kept] = y[kept]
+    about = "Fluorescence nuclei, the sample image of stardist (Schmidt et al. 2018), BSD-3-Clause."
+    return _bunch("nuclei", (x, marked, x_test, y_test), ["background", "nucleus"], about)
+
+
+def _tiles(image: NDArray[Any], side: int = 32) -> NDArray[Any]:
+    rows, columns = image.shape[0] // side, image.shape[1] // side
+    return image.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)
 
 
 def find_fashion_mnist() -> Path | None:

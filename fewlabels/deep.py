@@ -27,7 +27,7 @@ __all__ = ["DeepClassifier", "DeepRegressor", "load"]
 
 
 class _Deep(BaseEstimator):
-    """What the two estimators share: options, and rows in and out."""
+    """What the estimators on the training loop share: options, and rows in and out."""
 
     run_: Run
 

@@ -8,12 +8,15 @@ from sklearn.base import RegressorMixin, is_regressor
 
 from fewlabels import methods, recipes
 from fewlabels.classical import registry
+from fewlabels.data.labels import Task
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import OptionError
 from fewlabels.method import Method
 from fewlabels.noisy_student import NoisyStudent
+from fewlabels.segmenter import DeepSegmenter
 
-# Estimators of their own; every recipe of `methods.NAMES` is a name for DeepClassifier or DeepRegressor.
+# Estimators of their own; every recipe of `methods.NAMES` is a name for one of these three.
+DEEP: dict[str, Any] = {"classes": DeepClassifier, "numbers": DeepRegressor, "masks": DeepSegmenter}
 NAMES: dict[str, Any] = registry.NAMES | {"noisy_student": NoisyStudent}
 
 
@@ -25,6 +28,11 @@ def learns(name: str) -> tuple[str, ...]:
     return ("numbers",) if issubclass(NAMES[name], RegressorMixin) else ("classes",)
 
 
+def task_of(model: Any) -> Task:
+    """The task of an estimator."""
+    return "numbers" if is_regressor(model) else "masks" if isinstance(model, DeepSegmenter) else "classes"
+
+
 def make(method: str | Method, task: str, **options: Any) -> Any:
     """An unfitted estimator for a name or a recipe.
 
@@ -34,12 +42,12 @@ def make(method: str | Method, task: str, **options: Any) -> Any:
     """
     if isinstance(method, str) and method in NAMES:
         estimator = NAMES[method]()
-        if is_regressor(estimator) != (task == "numbers"):
+        if task not in learns(method):
             raise OptionError(f"{method} learns {learns(method)[0]}, not {task}. {methods_for(task)}")
         return estimator.set_params(**options)
     recipe = recipes.as_method(method)
     recipes.check_task(recipe, task)
-    return (DeepRegressor if task == "numbers" else DeepClassifier)(recipe, **options)
+    return DEEP[task](recipe, **options)
 
 
 def methods_for(task: str) -> str:

@@ -18,7 +18,7 @@ class Batch(NamedTuple):
     """One step's data. Labels of unlabeled rows do not exist here."""
 
     x: Tensor  # labeled inputs, weakly augmented                 (B, ...)
-    y: Tensor  # their targets                                    (B,)
+    y: Tensor  # their targets                                    (B,), masks (B, H, W)
     u: tuple[Tensor, ...]  # unlabeled inputs, once per augmentation          (mu B, ...) each
     rows: Tensor  # which rows of the data the unlabeled inputs are  (mu B,)
     x_more: tuple[Tensor, ...] = ()  # x once more, per name in `augment_x`            (B, ...) each
@@ -32,7 +32,7 @@ class Method(Protocol):
     """
 
     augment: ClassVar[tuple[str, ...]]  # which augmentations `batch.u` holds, e.g. ("weak", "strong")
-    tasks: ClassVar[tuple[str, ...]]  # "classes", "numbers"
+    tasks: ClassVar[tuple[str, ...]]  # "classes", "numbers", "masks"
 
     def init(self, n_classes: int, n_rows: int) -> State:
         """The state before the first step."""

@@ -28,17 +28,19 @@ from fewlabels.errors import InputError, OptionError, UnsafeFileError, nearest
 from fewlabels.networks import Network, build, describe
 from fewlabels.run import Run
 from fewlabels.scaling import Scaling
+from fewlabels.segmenter import DeepSegmenter
 
 FORMAT = 1
-_ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor]] = {
+_ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor | DeepSegmenter]] = {
     "DeepClassifier": DeepClassifier,
     "DeepRegressor": DeepRegressor,
+    "DeepSegmenter": DeepSegmenter,
 }
 
 
 def save_model(model: Any, folder: Path) -> Path:
     """Write `model` into `folder`."""
-    about, tensors = _deep_parts(model) if isinstance(model, DeepClassifier | DeepRegressor) else _parts(model)
+    about, tensors = _deep_parts(model) if isinstance(model, tuple(_ESTIMATORS.values())) else _parts(model)
     return _write(folder, about, tensors)
 
 
@@ -64,9 +66,12 @@ def _deep_parts(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
     tensors |= {"scaling.mean": torch.from_numpy(np.asarray(run.scaling.mean))}
     tensors |= {"scaling.std": torch.from_numpy(np.asarray(run.scaling.std))}
     classes = None
-    if isinstance(model, DeepClassifier):
+    if isinstance(model, DeepClassifier | DeepSegmenter):
         classes = {"values": model.classes_.tolist(), "dtype": model.classes_.dtype.str}
-        tensors["transduction"] = torch.from_numpy(np.searchsorted(model.classes_, model.transduction_))
+        codes = np.searchsorted(model.classes_, model.transduction_)
+        # one for each pixel: four times smaller
+        codes = codes.astype(np.int16) if isinstance(model, DeepSegmenter) else codes
+        tensors["transduction"] = torch.from_numpy(codes)
     else:
         tensors["transduction"] = torch.from_numpy(model.transduction_)
     about = {
@@ -182,7 +187,7 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
     if isinstance(network, str) and network.startswith("your own"):
         raise InputError(f"the model has a network of {network}. Load it with fl.load(path, network=...).")
     with torch.random.fork_rng():
-        module = build(network, shape, n_outputs)
+        module = build(network, shape, n_outputs, masks=about["estimator"] == "DeepSegmenter")
     prefix = "network."
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     low, high = about["levels"]

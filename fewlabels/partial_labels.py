@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fewlabels.data.inputs import Form, read_X
 from fewlabels.data.labels import USUAL_MARKS, Labels, Task, as_vector, read_labels
+from fewlabels.data.masks import as_codes, find_classes, read_masks
 from fewlabels.errors import InputError
 
 
@@ -21,7 +22,8 @@ class Partial:
     ----------
     x : ndarray (N, D) float64 for tables (csr_array where sparse rows are taken); ndarray (N, H, W, C) uint8
         or float32 for images; or an `fewlabels.data.images.ImageFiles` when the images do not fit in memory
-    y : ndarray (L,) int64 indices into `classes`, or float64 targets; one per *labeled* row
+    y : ndarray (L,) int64 indices into `classes`, or float64 targets; one per *labeled* row. Masks are (L, H, W)
+        int16 indices, -1 where a pixel is ignored
     labeled : ndarray (L,) int64, the labeled rows, ascending
     classes : ndarray (K,) in the user's own type, sorted; None for numbers
     kind : "table" or "image"
@@ -39,6 +41,11 @@ class Partial:
     def n_rows(self) -> int:
         """How many rows, labeled and unlabeled."""
         return int(self.x.shape[0])
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether labels are masks, a class for each pixel."""
+        return bool(self.y.ndim == 3)
 
     @property
     def n_classes(self) -> int:
@@ -76,7 +83,8 @@ def partial(
         float; a list of image paths; an ImageFiles
     y : (N,) labels. A row is unlabeled where y is -1, None, NaN, pandas.NA or "" (only NaN, None and
         pandas.NA for numbers). One y uses one of these marks.
-    task : "classes" or "numbers"
+    task : "classes", "numbers", or "masks": then y is as `fewlabels.data.masks.read_masks` takes it, and -1 and None
+        are the marks whatever `unlabeled` says
     unlabeled : the one mark that means unlabeled, e.g. "unknown" or 0, in place of the usual ones;
         ``unlabeled=None`` also lets -1 be a class
     min_per_class : how many labeled rows each class needs
@@ -97,6 +105,8 @@ def partial(
     ([0, 2], [0, 1], ['cat', 'dog'])
     """
     x, form = read_X(X, sparse=sparse)
+    if task == "masks":
+        return _masked(x, y, form)
     vector = as_vector(y)
     n = x.shape[0]
     if len(vector) != n:
@@ -112,6 +122,14 @@ def partial(
         return Partial(x, labels.values, labels.rows, None, form.kind, form.feature_names)
     classes, codes = _classes(labels, min_per_class)
     return Partial(x, codes, labels.rows, classes, form.kind, form.feature_names)
+
+
+def _masked(x: Any, y: Any, form: Form) -> Partial:
+    if form.kind != "image":
+        raise InputError(f"X is a table {x.shape}; masks need images (N, H, W) or (N, H, W, C).")
+    masks = read_masks(y, x.shape[:3])
+    classes = find_classes(masks, len(x))
+    return Partial(x, as_codes(masks.values, classes), masks.rows, classes, form.kind)
 
 
 def _classes(labels: Labels, min_per_class: int) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -21,7 +21,7 @@ REGISTRY: dict[str, type[Any]] = {cls.__name__: cls for cls in methods.NAMES.val
 
 def default_method(task: str) -> str:
     """The method tried when none is named."""
-    return "mean_teacher" if task == "numbers" else "fixmatch"
+    return "fixmatch" if task == "classes" else "mean_teacher"
 
 
 def check_task(method: Method, task: str) -> None:

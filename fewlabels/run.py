@@ -7,13 +7,14 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import numbers
 import time
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewlabels import recipes
-from fewlabels.augment import Augmentation, Images, NoAugmentation, Tables
+from fewlabels.augment import Augmentation, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.batches import Pool, batches
 from fewlabels.checkpoint import load_checkpoint, save_checkpoint, write_file
 from fewlabels.data.images import ImageFiles
@@ -36,10 +37,10 @@ from fewlabels.scaling import Scaling, learn_scaling
 from fewlabels.tasks import Task
 from fewlabels.train import Step, sgd, train
 
-# Seconds between checkpoints, points in a history, rows in one prediction pass.
+# Seconds between checkpoints, points in a history, rows (and pixels) at most in one prediction pass.
 _SAVE_EVERY = 30.0
 _HISTORY = 200
-_CHUNK = 256
+_CHUNK, _CHUNK_PIXELS = 256, 2**20
 # Steps when none are asked for. Found on rows held out of the training sets: see the concepts page.
 _STEPS = {"table": 500, "image": 1000}
 
@@ -85,13 +86,29 @@ def _whole(name: str, value: object) -> None:
         raise OptionError(f"{name}={value!r}; expected a whole number of at least 1.")
 
 
-def as_augmentation(augment: str | Augmentation, kind: str) -> Augmentation:
-    """ "auto" is `Images()` or `Tables()`; "none" leaves rows as they are."""
+def as_augmentation(augment: str | Augmentation, kind: str, *, masks: bool = False) -> Augmentation:
+    """ "auto" is `Images()`, `MaskedImages()` or `Tables()`; "none" leaves rows as they are."""
     if augment == "none":
         return NoAugmentation()
     if isinstance(augment, str):
-        return Images() if kind == "image" else Tables()
+        return (MaskedImages() if masks else Images()) if kind == "image" else Tables()
     return augment
+
+
+def as_moving(augment: str | Augmentation) -> Moving:
+    """An augmentation for images with masks.
+
+    Raises
+    ------
+    OptionError : it does not say how a mask moves
+    """
+    found = as_augmentation(augment, "image", masks=True)
+    if getattr(found, "move", None) is None:
+        raise OptionError(
+            f"augment={found!r} does not say how a mask moves with its image. Use fl.augment.MaskedImages(), or an "
+            "augmentation with move(x, draws) whose weak and strong leave each pixel where it is."
+        )
+    return cast(Moving, found)
 
 
 @dataclass(frozen=True)
@@ -119,21 +136,29 @@ class Run:
         Computed on the device of the training if it is there, in float32 whatever the training's precision
         was. A perceptron runs in float64, so that rounding does not make a row's output depend on its neighbors.
         """
+        out, start = torch.empty(0), 0
+        for some in self.outputs_by_chunk(x):
+            # small results kept from every chunk would sit between large freed blocks, which then never go back
+            out = out if start else torch.empty(len(x), *some.shape[1:], dtype=some.dtype)
+            out[start : start + len(some)] = some
+            start += len(some)
+        return out
+
+    @torch.no_grad()
+    def outputs_by_chunk(self, x: NDArray[Any] | ImageFiles) -> Iterator[Tensor]:
+        """`outputs` a few rows at a time, for outputs that are as large as images."""
         device = torch.device(self.facts["device"])
         if device.type not in devices_here():
             device = torch.device("cpu")
         exact = isinstance(self.network, MLP) and device.type != "mps"
-        dtype, out = torch.float64 if exact else torch.float32, torch.empty(0)
+        dtype = torch.float64 if exact else torch.float32
         network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
-        for start in range(0, len(x), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(x)))
+        size = _CHUNK if self.scaling.kind == "table" else max(1, min(_CHUNK, _CHUNK_PIXELS // math.prod(x.shape[1:3])))
+        for start in range(0, len(x), size):
+            rows = np.arange(start, min(start + size, len(x)))
             raw = x.take(rows) if isinstance(x, ImageFiles) else x[rows]
             inputs = self.scaling.network(self.scaling.store(raw).to(device))
-            some = network(inputs.to(dtype)).to("cpu", dtype)
-            # small results kept from every chunk would sit between large freed blocks, which then never go back
-            out = out if start else torch.empty(len(x), *some.shape[1:], dtype=dtype)
-            out[start : start + len(some)] = some
-        return out
+            yield network(inputs.to(dtype)).to("cpu", dtype)
 
 
 class _History:
@@ -192,11 +217,27 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:
-    network = build(options.network, row_shape(partial), task.n_outputs).to(device)
+    masks = task.name == "masks"
+    network = build(options.network, row_shape(partial), task.n_outputs, masks=masks).to(device)
+    if masks:
+        _check_sides(network, row_shape(partial), task.n_outputs, device)
     if partial.kind == "image":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = choose_precision(options.precision, network, device)
     return Net(network, task, average=options.average, autocast=precision)
+
+
+@torch.no_grad()
+def _check_sides(network: nn.Module, shape: tuple[int, ...], n_classes: int, device: torch.device) -> None:
+    """Refuse a network that does not answer for every pixel, before it fails in a loss with a puzzling message."""
+    training = network.training
+    found = tuple(network.eval()(torch.zeros((1, *shape), device=device)).shape)
+    network.train(training)
+    if found != (1, n_classes, *shape[1:]):
+        raise OptionError(
+            f"the network turns an image (1, {', '.join(map(str, shape))}) into outputs {found}; masks need one value "
+            f"for each class and pixel, {(1, n_classes, *shape[1:])}. Use network='unet', or end yours in such a layer."
+        )
 
 
 def row_shape(partial: Partial) -> tuple[int, ...]:
@@ -220,10 +261,11 @@ def _train(
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
     saver = _Saver(options, partial, net, optimizer)
     state, start, history = saver.resume(state, steps)
+    moving = as_moving(options.augment) if task.name == "masks" else None
     stream = batches(
         pool,
         scaling,
-        as_augmentation(options.augment, partial.kind),
+        moving or as_augmentation(options.augment, partial.kind),
         method.augment,
         batch_size=int(options.batch_size),
         unlabeled_ratio=int(options.unlabeled_ratio),
@@ -233,6 +275,7 @@ def _train(
         device=device,
         # a method of one's own need not name what it does not use
         copies_x=getattr(method, "augment_x", ()),
+        moving=moving,
     )
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(method)

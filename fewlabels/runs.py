@@ -51,7 +51,7 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
         elif name == "augment":
             options["augment"] = text
         elif name.startswith("augment."):
-            augment = recipes.set_option(augment or _default_augment(kind), name.removeprefix("augment."), text)
+            augment = recipes.set_option(augment or _default_augment(kind, task), name.removeprefix("augment."), text)
         else:
             recipe = _set_in_method(recipe, name, text)
     if augment is not None:
@@ -74,10 +74,10 @@ def _make_own(method: str, task: str, settings: list[str], options: dict[str, An
     return estimator
 
 
-def _default_augment(kind: str) -> Any:
+def _default_augment(kind: str, task: str) -> Any:
     from fewlabels.run import as_augmentation
 
-    return as_augmentation("auto", kind)
+    return as_augmentation("auto", kind, masks=task == "masks")
 
 
 def _set_in_method(recipe: Any, name: str, text: str) -> Any:

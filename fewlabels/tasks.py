@@ -1,4 +1,4 @@
-"""Task: what a network's outputs mean. One loop and one method file serve classes and numbers alike."""
+"""Task: what a network's outputs mean. One loop and one method file serve classes, numbers and masks alike."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -35,7 +35,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Classes:
-    """One of K classes for each row (B, K), or for each pixel (B, K, H, W)."""
+    """One of K classes for each row: outputs (B, K), targets (B,)."""
 
     n_outputs: int
     name: str = "classes"
@@ -68,3 +68,24 @@ class Numbers:
 
     def distance(self, outputs: Tensor, target: Tensor) -> Tensor:
         return (outputs.squeeze(1) - target).square()
+
+
+@dataclass(frozen=True)
+class Masks:
+    """One of K classes for each pixel: outputs (B, K, H, W), targets (B, H, W) with -1 where a pixel is ignored."""
+
+    n_outputs: int
+    name: str = "masks"
+    consistency: float = 10.0
+
+    def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
+        # Methods take the mean over all pixels. Scaled so that it is the mean over the counted ones of the batch:
+        # every marked pixel weighs the same, so a row with a few strokes weighs less than one marked in full.
+        counted = (y >= 0).sum()
+        return cross_entropy(outputs, y.long()) * (y.numel() / counted.clamp_min(1))
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(1)
+
+    def distance(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return (outputs.softmax(1) - target).square().mean(1)

@@ -27,6 +27,7 @@ __all__ = [
     "Paired",
     "Verdict",
     "judge_classes",
+    "judge_masks",
     "judge_numbers",
     "mcnemar_midp",
     "newcombe_paired",
@@ -55,10 +56,10 @@ class Paired:
     Attributes
     ----------
     difference, low, high : the paired difference of the scores and its interval at `level`
-    p_value : mid-p McNemar for classes, sign flips for numbers; two-sided
+    p_value : mid-p McNemar for classes, sign flips for numbers and masks; two-sided
     wins, losses : rows on which the candidate did better, worse
     *_score, *_low, *_high : each model's score on these rows and its interval at `level`
-    metric : "accuracy" (higher is better) or "mean absolute error" (lower is better)
+    metric : "accuracy", "mean IoU of an image" (higher is better) or "mean absolute error" (lower is better)
     delta : what counts as no practical difference; for numbers, a share of the baseline's error
     sentence : the result in plain words
     """
@@ -171,6 +172,40 @@ def judge_numbers(
     return replace(paired, sentence=_numbers_sentence(paired))
 
 
+def judge_masks(
+    baseline_score: ArrayLike,
+    candidate_score: ArrayLike,
+    *,
+    delta: float = 0.01,
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> Paired:
+    """Judge two segmenters by a score of each image; pixels of one image are not independent, images are the units.
+
+    Parameters
+    ----------
+    baseline_score, candidate_score : mean IoU over the classes of each image, (n,)
+    delta : differences smaller than this do not matter in practice
+    alpha : false alarms allowed; intervals are BCa bootstrap intervals over images of level 1 - alpha
+
+    Raises
+    ------
+    InputError : no images, arrays of different length, or scores that are not finite
+    """
+    baseline, candidate = _pair(baseline_score, candidate_score, np.float64)
+    gain, n, level = candidate - baseline, baseline.size, 1 - alpha
+    interval, p_value = paired_bootstrap(gain, seed=seed, level=level), sign_flip_p(gain, seed=seed)
+    verdict = Verdict.CANNOT_TELL if n < FEWEST_FOR_BOOTSTRAP else _decide(p_value, *interval, delta, alpha)
+    wins, losses = int(np.sum(gain > 0)), int(np.sum(gain < 0))
+    paired = Paired(
+        *(verdict, float(gain.mean()), *interval, level, p_value, n, wins, losses),
+        *(float(baseline.mean()), *paired_bootstrap(baseline, seed=seed, level=level)),
+        *(float(candidate.mean()), *paired_bootstrap(candidate, seed=seed, level=level)),
+        *("mean IoU of an image", delta, ""),
+    )
+    return replace(paired, sentence=_masks_sentence(paired))
+
+
 def _pair(baseline: ArrayLike, candidate: ArrayLike, dtype: type[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     one, other = np.asarray(baseline, dtype=dtype), np.asarray(candidate, dtype=dtype)
     if one.ndim != 1 or one.shape != other.shape or one.size == 0:
@@ -229,6 +264,17 @@ def _classes_sentence(paired: Paired) -> str:
         f"with unlabeled data is right on {100 * paired.candidate_score:.1f} % and the baseline on "
         f"{100 * paired.baseline_score:.1f} %, a difference of {points[0]} points "
         f"({100 * paired.level:g} % interval {points[1]} to {points[2]})."
+    )
+
+
+def _masks_sentence(paired: Paired) -> str:
+    points = [f"{100 * x:+.1f}".replace("-", "−") for x in (paired.difference, paired.low, paired.high)]
+    few = f" Fewer than {FEWEST_FOR_BOOTSTRAP} images are too few to say." if paired.n < FEWEST_FOR_BOOTSTRAP else ""
+    return (
+        f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} images, the one trained with "
+        f"unlabeled data reaches a mean IoU of {100 * paired.candidate_score:.1f} % an image and the baseline of "
+        f"{100 * paired.baseline_score:.1f} %, a difference of {points[0]} points "
+        f"({100 * paired.level:g} % interval over images {points[1]} to {points[2]}).{few}"
     )
 
 

@@ -14,10 +14,10 @@ ROOT = Path(fl.__file__).parent
 # Each line may import from itself and from the lines above it.
 LAYERS = [
     {"errors"},
-    {"data", "partial_labels", "seeds", "progress", "interrupts", "parts", "datasets", "intervals"},
+    {"data", "partial_labels", "seeds", "progress", "interrupts", "parts", "datasets", "intervals", "overlap"},
     {"tasks", "method", "augment", "networks", "verdict", "verdict_round", "devices"},
     {"methods", "scaling", "batches", "train", "checkpoint"},
-    {"recipes", "run", "deep", "noisy_student", "estimators", "classical", "graph", "model_files"},
+    {"recipes", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "graph", "model_files"},
     {"comparison"},
     {"report"},
     {"runs", "rounds", "cli", "__main__"},

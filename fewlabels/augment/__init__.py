@@ -1,9 +1,20 @@
 """Weak and strong augmentation of whole batches, drawn per row from counter-based random numbers."""
 
-from fewlabels.augment.augmentation import Augmentation, NoAugmentation
+from fewlabels.augment.augmentation import Augmentation, Moving, NoAugmentation
 from fewlabels.augment.images import Images
+from fewlabels.augment.masked_images import MaskedImages
 from fewlabels.augment.own import Own
 from fewlabels.augment.randomness import Draws, permutation
 from fewlabels.augment.tables import Tables
 
-__all__ = ["Augmentation", "Draws", "Images", "NoAugmentation", "Own", "Tables", "permutation"]
+__all__ = [
+    "Augmentation",
+    "Draws",
+    "Images",
+    "MaskedImages",
+    "Moving",
+    "NoAugmentation",
+    "Own",
+    "Tables",
+    "permutation",
+]

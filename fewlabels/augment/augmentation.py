@@ -25,9 +25,26 @@ class Augmentation(Protocol):
         ...
 
 
+class Moving(Augmentation, Protocol):
+    """An augmentation for images with masks: pixels move in ``move`` alone.
+
+    ``move`` is called once a row and its result shared by the weak and the strong version, and called with the
+    same draws on the mask. So a mask, a teacher's answer and every version of an image fit pixel by pixel.
+    ``weak`` and ``strong`` must leave each pixel where it is.
+    """
+
+    def move(self, x: Tensor, draws: Draws) -> Tensor:
+        """Move pixels of images or masks, (B, C, H, W) of any dtype; the map depends on ``draws`` alone."""
+        ...
+
+
 @dataclass(frozen=True)
 class NoAugmentation:
     """Weak and strong both return their input, for data without a sensible augmentation."""
+
+    def move(self, x: Tensor, draws: Draws) -> Tensor:
+        """Return ``x``."""
+        return x
 
     def weak(self, x: Tensor, draws: Draws) -> Tensor:
         """Return ``x``."""

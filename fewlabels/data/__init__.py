@@ -23,7 +23,7 @@ def load(
     path: str | os.PathLike[str],
     *,
     label: str = "label",
-    task: Literal["classes", "numbers"] | None = None,
+    task: Literal["classes", "numbers", "masks"] | None = None,
     on_bad_file: Literal["error", "skip"] = "error",
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
@@ -37,7 +37,8 @@ def load(
         ``labeled/<class>/*`` and ``unlabeled/**`` (and ``test/<class>/*``); a folder of images with a
         ``labels.csv`` of columns file, label; or a bare folder of images, to predict
     label : the table's label column; an empty cell is an unlabeled row
-    task : "classes" or "numbers"; None decides by the labels (numbers if any has a fractional part)
+    task : "classes", "numbers" or "masks" (.npz alone); None decides by the labels (masks if y is (N, H, W), numbers
+        if any label has a fractional part)
     on_bad_file : "error", or "skip" to leave out images that cannot be read
     size : (H, W) or one number, to which images are resized
     channels : 1 (gray) or 3 (RGB) for images; None: gray if all are. At predict time say those of training.
@@ -54,8 +55,8 @@ def load(
     UnsafeFileError : the file is damaged, could run code or would exhaust memory
     OptionError : `task`, `on_bad_file`, `size` or `channels` makes no sense
     """
-    if task not in (None, "classes", "numbers"):
-        raise OptionError(f"task={task!r} is unknown; it is 'classes', 'numbers' or None.")
+    if task not in (None, "classes", "numbers", "masks"):
+        raise OptionError(f"task={task!r} is unknown; it is 'classes', 'numbers', 'masks' or None.")
     place = Path(path)
     try:
         return _read(place, label, task, on_bad_file, size, channels, encoder)
@@ -66,6 +67,8 @@ def load(
 def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, channels: Any, encoder: Any) -> Bunch:
     if not place.exists():
         raise InputError(f"{place} does not exist. Give the path of a table, an .npz or a folder of images.")
+    if task == "masks" and place.suffix.lower() != ".npz":
+        raise OptionError(f"task='masks' needs an .npz with X (N, H, W[, C]) and y (N, H, W); got {place}.")
     if place.is_dir():
         from fewlabels.data.folder import load_folder
 

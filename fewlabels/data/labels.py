@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fewlabels.data.frames import InputTypeError, is_missing, shown
 from fewlabels.errors import InputError, OptionError
 
-Task = Literal["classes", "numbers"]
+Task = Literal["classes", "numbers", "masks"]
 
 
 class _UsualMarks:
@@ -38,7 +38,7 @@ def read_labels(y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MARKS)
     ----------
     y : (N,) array, list or Series. For classes -1, None, NaN, pandas.NA and "" mark a row as unlabeled;
         for numbers None, NaN and pandas.NA do. Only one of them may occur.
-    task : "classes" or "numbers"
+    task : "classes" or "numbers" (masks: `fewlabels.data.masks`)
     unlabeled : the one mark to look for instead of the usual ones
 
     Returns
@@ -65,8 +65,15 @@ def read_labels(y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MARKS)
 
 
 def guess_task(y: Any) -> Task:
-    """The task that labels fit when nobody says: numbers for floats with fractions, or that mostly differ."""
+    """The task that labels fit when nobody says.
+
+    Masks for a label a pixel, numbers for floats with fractions, or that mostly differ.
+    """
+    if isinstance(y, list | tuple) and any(np.ndim(item) == 2 for item in y if item is not None):
+        return "masks"
     values = np.asarray(y)
+    if values.ndim == 3:
+        return "masks"
     if values.dtype.kind != "f":
         return "classes"
     known = values[np.isfinite(values)]

@@ -23,12 +23,12 @@ class MeanTeacher:
     Parameters
     ----------
     lambda_u : weight of the consistency term after the ramp; None takes the task's: 50 for classes, where
-        d is a mean over classes (Oliver et al. 2018), 1 for numbers, where 50 makes SGD diverge
+        d is a mean over classes (Oliver et al. 2018), 10 for masks, 1 for numbers, where 50 makes SGD diverge
     ramp : how the term grows
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "weak")
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "masks")
 
     lambda_u: float | None = None
     ramp: Ramp = field(default_factory=Gaussian)

@@ -12,22 +12,25 @@ from torch import nn
 from fewlabels.errors import OptionError
 from fewlabels.networks.convnet import ConvNet
 from fewlabels.networks.mlp import MLP
+from fewlabels.networks.unet import UNet
 from fewlabels.networks.wide_resnet import WideResNet
 
-__all__ = ["MLP", "ConvNet", "WideResNet", "build"]
+__all__ = ["MLP", "ConvNet", "UNet", "WideResNet", "build"]
 
 Network = str | nn.Module | Callable[[tuple[int, ...], int], nn.Module]
 
 
-def build(network: Network, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+def build(network: Network, shape: tuple[int, ...], n_outputs: int, *, masks: bool = False) -> nn.Module:
     """A fresh module for inputs of `shape`, without the batch axis.
 
     Parameters
     ----------
-    network : "auto", "mlp", "convnet", "convnet-WIDTH", "wide_resnet-DEPTH-WIDTH", a module (copied, so
-        that fitting twice starts from the same weights), or a factory `f(shape, n_outputs)`
+    network : "auto", "mlp", "convnet", "convnet-WIDTH", "wide_resnet-DEPTH-WIDTH",
+        "unet", "unet-WIDTH-DEPTH", a module (copied, so that fitting twice starts from the same weights), or a
+        factory `f(shape, n_outputs)`
     shape : (D,) for tables, (C, H, W) for images
     n_outputs : classes, or 1 for a number
+    masks : whether it answers for every pixel: (B, n_outputs, H, W)
 
     Raises
     ------
@@ -37,27 +40,31 @@ def build(network: Network, shape: tuple[int, ...], n_outputs: int) -> nn.Module
         return copy.deepcopy(network)
     if not isinstance(network, str):
         return network(shape, n_outputs)
-    return _by_name(network, shape, n_outputs)
+    return _by_name(network, shape, n_outputs, masks)
 
 
-def _by_name(name: str, shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+def _by_name(name: str, shape: tuple[int, ...], n_outputs: int, masks: bool) -> nn.Module:
     image = len(shape) == 3
     if name == "auto":
-        name = "convnet" if image else "mlp"
+        name = "unet" if masks else "convnet" if image else "mlp"
     kind, *numbers = name.split("-")
     makers: dict[str, tuple[bool, int, Callable[..., nn.Module]]] = {
         "mlp": (False, 2, lambda *n: MLP(shape, n_outputs, *n)),
         "convnet": (True, 1, lambda *n: ConvNet(shape, n_outputs, *n)),
         "wide_resnet": (True, 2, lambda *n: WideResNet(shape, n_outputs, *n)),
+        "unet": (True, 2, lambda *n: UNet(shape, n_outputs, *n)),
     }
     if kind not in makers or not all(n.isdecimal() and int(n) > 0 for n in numbers) or len(numbers) > makers[kind][1]:
         near = difflib.get_close_matches(name, makers, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        known = "'mlp', 'mlp-WIDTH-DEPTH', 'convnet', 'convnet-WIDTH', 'wide_resnet-DEPTH-WIDTH'"
+        known = "'mlp', 'mlp-WIDTH-DEPTH', 'convnet', 'convnet-WIDTH', 'wide_resnet-DEPTH-WIDTH', 'unet-WIDTH-DEPTH'"
         raise OptionError(f"network={name!r} is not known.{hint} Expected {known}, a module or a factory.")
     wants_image, _, make = makers[kind]
     if wants_image and not image:
         raise OptionError(f"network={name!r} needs images (N, H, W[, C]); these rows have shape {shape}. Use 'mlp'.")
+    if masks != (kind == "unet"):
+        what, use = ("one answer an image", "'unet'") if masks else ("one answer a pixel", "'convnet'")
+        raise OptionError(f"network={name!r} gives {what}, which this estimator cannot learn from. Use {use}.")
     return make(*(int(n) for n in numbers))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fewlabels.errors import OptionError
-from fewlabels.parts.math import normalize
+from fewlabels.parts.math import check_rows, normalize
 
 State = dict[str, Tensor]
 
@@ -52,6 +52,7 @@ class ToPrior:
         return {"mean": torch.full((n_classes,), 1 / n_classes)}
 
     def __call__(self, q: Tensor, state: State) -> tuple[Tensor, State]:
+        check_rows(q, "ToPrior")
         mean = torch.lerp(q.mean(0), state["mean"], self.momentum)
         prior = torch.ones_like(mean) / len(mean) if self.prior is None else mean.new_tensor(self.prior)
         return normalize(q * (prior / mean.clamp_min(1e-6))), {"mean": mean}

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fewlabels.errors import OptionError
+
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy of each row (or pixel): logits (B, K, ...) against classes (B, ...) or shares (B, K, ...).
@@ -13,6 +15,14 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     if target.dtype.is_floating_point:
         return F.cross_entropy(logits, target, reduction="none")
     return F.cross_entropy(logits, target, reduction="none", ignore_index=-1)
+
+
+def check_rows(q: Tensor, name: str) -> None:
+    """Refuse the class shares of pixels: a part that keeps something for each class or row reads rows alone."""
+    if q.ndim != 2:
+        raise OptionError(
+            f"{name} reads one guess a row, not one a pixel. For masks use Fixed(), Always(), Unaligned()."
+        )
 
 
 def normalize(q: Tensor) -> Tensor:

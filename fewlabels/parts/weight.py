@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fewlabels.errors import OptionError
 from fewlabels.parts.align import Align, ToPrior
-from fewlabels.parts.math import first_of_each, warm
+from fewlabels.parts.math import check_rows, first_of_each, warm
 
 State = dict[str, Any]
 
@@ -81,6 +81,7 @@ class PerClass:
         return self.tau * beta / (2 - beta)
 
     def __call__(self, q: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
+        check_rows(q, "PerClass")
         confidence, guess = q.max(1)
         w = (confidence >= self.thresholds(state["counts"])[guess]).to(q.dtype)
         # The paper (eq. 5) counts a guess when it passes the fixed tau, and keeps it until the next one does.
@@ -125,6 +126,7 @@ class SelfAdaptive:
         return start | {"steps": torch.tensor(0)}
 
     def __call__(self, q: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
+        check_rows(q, "SelfAdaptive")
         confidence, guess = q.max(1)
         decay = warm(self.momentum, state["steps"])
         tau = torch.lerp(confidence.mean(), state["tau"], decay)
@@ -157,6 +159,7 @@ class TruncatedGaussian:
         return start | {"align": self.align.init(n_classes)}
 
     def __call__(self, q: Tensor, rows: Tensor, state: State) -> tuple[Tensor, State]:
+        check_rows(q, "TruncatedGaussian")
         aligned, align = self.align(q, state["align"])
         confidence = aligned.amax(1)
         decay = warm(self.momentum, state["steps"])

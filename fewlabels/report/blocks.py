@@ -180,19 +180,26 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Item:
-    """One picture of a gallery: the array of an image and what the models said of it."""
+    """One picture of a gallery: the array of an image and what the models said of it.
+
+    `alt` is what the picture shows, if that is more than the row.
+    """
 
     image: NDArray[np.uint8] | None
     row: int
     true: str
     baseline: str
     candidate: str
+    alt: str = ""
 
 
 @dataclass(frozen=True)
 class Gallery:
+    """`wide`: pictures are strips of several panels."""
+
     kind: ClassVar[str] = "gallery"
     items: tuple[Item, ...]
+    wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.intervals import smallest_detectable, wilson
+from fewlabels.overlap import confusion, dice, image_scores, iou
 from fewlabels.report.blocks import LONGEST_TEXT, Line, Role, Section
 from fewlabels.verdict import Verdict
 from fewlabels.verdict_round import VerdictRound
@@ -115,8 +116,7 @@ def detectable(comparison: Comparison) -> float | None:
     if comparison.task == "classes":
         share = (paired.wins + paired.losses) / paired.n
         return smallest_detectable(paired.n, share, alpha=1 - paired.level)
-    true = np.asarray(comparison.y_eval, dtype=np.float64)
-    gain = np.abs(comparison.baseline_output - true) - np.abs(comparison.candidate_output - true)
+    gain = _gains(comparison)
     return float((1.96 + 0.84) * gain.std(ddof=1) / np.sqrt(paired.n)) if paired.n > 1 else None
 
 
@@ -132,6 +132,32 @@ def _round(asked: VerdictRound) -> dict[str, Any]:
         "losses": losses,
         "gain": asked.gain,
         "e_value": asked.e_value,
+    }
+
+
+def _gains(comparison: Comparison) -> NDArray[np.float64]:
+    """What each row gained: mean IoU, or error avoided."""
+    if comparison.task == "masks":
+        baseline, candidate = scores_by_image(comparison)
+        return candidate - baseline
+    true = np.asarray(comparison.y_eval, dtype=np.float64)
+    return np.asarray(np.abs(comparison.baseline_output - true) - np.abs(comparison.candidate_output - true))
+
+
+def scores_by_image(comparison: Comparison) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean IoU of each image, labels only and with unlabeled data."""
+    k = len(np.asarray(comparison.classes))
+    guesses = comparison.baseline_output, comparison.candidate_output
+    baseline, candidate = (image_scores(comparison.y_eval, guess, k) for guess in guesses)
+    return baseline, candidate
+
+
+def pixel_counts(comparison: Comparison) -> dict[Role, NDArray[np.int64]]:
+    """Confusion of pixels (K, K) over all images, rows the true class, of each model."""
+    k = len(np.asarray(comparison.classes))
+    return {
+        "baseline": confusion(comparison.y_eval, comparison.baseline_output, k).sum(0),
+        "candidate": confusion(comparison.y_eval, comparison.candidate_output, k).sum(0),
     }
 
 
@@ -158,6 +184,8 @@ def facts(comparison: Comparison, findings: tuple[Section, ...] = ()) -> dict[st
     }
     if comparison.task == "classes":
         result |= _class_facts(comparison)
+    if comparison.task == "masks":
+        result |= _mask_facts(comparison)
     for name in ("data", "remarks", "settings", "environment", "command", "seconds"):
         result[name] = getattr(comparison, name)
     return {key: plain(value) for key, value in result.items()}
@@ -175,6 +203,16 @@ def _class_facts(comparison: Comparison) -> dict[str, Any]:
             role: table if small else [[i, j, table[i, j]] for i, j in np.argwhere(table)]
             for role, table in counts.items()
         },
+    }
+
+
+def _mask_facts(comparison: Comparison) -> dict[str, Any]:
+    counts = pixel_counts(comparison)
+    return {
+        "classes": [str(name) for name in np.asarray(comparison.classes).tolist()],
+        "iou": {role: iou(table) for role, table in counts.items()},
+        "dice": {role: dice(table) for role, table in counts.items()},
+        "confusion": counts,
     }
 
 

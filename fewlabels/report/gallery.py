@@ -12,7 +12,7 @@ from scipy import sparse
 
 from fewlabels.data.images import ImageFiles
 from fewlabels.report.blocks import Block, Gallery, Heading, Item, Table, Text, clean, number, plural
-from fewlabels.report.images import thumbnail, value_range
+from fewlabels.report.images import LARGEST, thumbnail, value_range
 
 if TYPE_CHECKING:
     from fewlabels.comparison import Comparison
@@ -42,7 +42,7 @@ def group(
 
 def _rows_block(comparison: Comparison, title: str, rows: NDArray[np.int64], say: Say) -> Block:
     if _are_images(comparison):
-        images = [_image(comparison.X_eval, int(row)) for row in rows]
+        images = [image_of(comparison.X_eval, int(row)) for row in rows]
         return Gallery(
             tuple(
                 Item(image, int(comparison.rows_eval[row]), *say(int(row)))
@@ -62,13 +62,14 @@ def _are_images(comparison: Comparison) -> bool:
     return kind.startswith("image") or (kind == "" and np.ndim(comparison.X_eval) > 2)
 
 
-def _image(X: Any, row: int) -> NDArray[np.uint8] | None:
+def image_of(X: Any, row: int, largest: int = LARGEST) -> NDArray[np.uint8] | None:
+    """The image of a row, at most `largest` pixels a side; None when it cannot be shown."""
     if isinstance(X, np.ndarray) and X.ndim > 2:
-        return thumbnail(X[row], *value_range(X))
+        return thumbnail(X[row], *value_range(X), largest)
     if isinstance(X, ImageFiles):
-        return thumbnail(X.paths[row], 0.0, 1.0)
+        return thumbnail(X.paths[row], 0.0, 1.0, largest)
     one = X[row]  # a list of paths, or of arrays whose sizes differ
-    return thumbnail(one, *value_range(np.asarray(one)) if isinstance(one, np.ndarray) else (0.0, 1.0))
+    return thumbnail(one, *value_range(np.asarray(one)) if isinstance(one, np.ndarray) else (0.0, 1.0), largest)
 
 
 def _table_rows(comparison: Comparison, rows: NDArray[np.int64]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -16,13 +16,13 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MOST_PIXELS = 25_000_000
 
 
-def thumbnail(row: Any, low: float, high: float) -> NDArray[np.uint8] | None:
-    """One image as uint8 (H, W) or (H, W, 3), at most 72 pixels a side; None when it cannot be shown.
+def thumbnail(row: Any, low: float, high: float, largest: int = LARGEST) -> NDArray[np.uint8] | None:
+    """One image as uint8 (H, W) or (H, W, 3), at most `largest` pixels a side; None when it cannot be shown.
 
     `low` and `high` are the values that become black and white, the same for all images of a page.
     """
     if isinstance(row, str | PathLike):
-        return _from_file(row)
+        return _from_file(row, largest)
     image = np.asarray(row, dtype=np.float64)
     if image.ndim == 3 and image.shape[2] in (1, 2):
         image = image[:, :, 0]  # with two channels, the first of grey and alpha
@@ -30,7 +30,7 @@ def thumbnail(row: Any, low: float, high: float) -> NDArray[np.uint8] | None:
         return None
     image = image[..., :3] if image.ndim == 3 else image
     scaled = (np.nan_to_num(image) - low) / ((high - low) or 1.0)
-    return _small(Image.fromarray((np.clip(scaled, 0, 1) * 255).round().astype(np.uint8)))
+    return _small(Image.fromarray((np.clip(scaled, 0, 1) * 255).round().astype(np.uint8)), largest)
 
 
 def value_range(images: NDArray[Any]) -> tuple[float, float]:
@@ -44,19 +44,19 @@ def value_range(images: NDArray[Any]) -> tuple[float, float]:
     return float(finite.min()), float(finite.max())
 
 
-def _from_file(path: Any) -> NDArray[np.uint8] | None:
+def _from_file(path: Any, largest: int) -> NDArray[np.uint8] | None:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
                 return None
-            image.draft("RGB", (LARGEST, LARGEST))
-            return _small(image.convert("RGB"))
+            image.draft("RGB", (largest, largest))
+            return _small(image.convert("RGB"), largest)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None  # the report says so in words; a lost file must not lose the report
 
 
-def _small(image: Image.Image) -> NDArray[np.uint8]:
-    image.thumbnail((LARGEST, LARGEST))
+def _small(image: Image.Image, largest: int) -> NDArray[np.uint8]:
+    image.thumbnail((largest, largest))
     return np.asarray(image, dtype=np.uint8)
 
 

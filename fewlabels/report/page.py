@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fewlabels.report.blocks import Block, Curves, Page, Picture, Pictures, Section, Text, clean, number
 from fewlabels.report.classes import class_sections
 from fewlabels.report.facts import curves
+from fewlabels.report.masks import mask_sections
 from fewlabels.report.numbers import number_sections
 from fewlabels.report.provenance import data_blocks, remark_blocks, settings_blocks
 from fewlabels.report.scores import how_little, key_figures, score_blocks
@@ -51,7 +52,7 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
     paired, verdict = comparison.paired, comparison.verdict
     helped = verdict == Verdict.HELPS
     name = clean(comparison.candidate_name if helped else comparison.baseline_name)
-    body = class_sections if comparison.task == "classes" else number_sections
+    body = {"classes": class_sections, "masks": mask_sections, "numbers": number_sections}[comparison.task]
     return Page(
         title=f"{verdict}: {clean(comparison.candidate_name)} against {clean(comparison.baseline_name)}",
         verdict=str(verdict),

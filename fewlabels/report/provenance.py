@@ -30,7 +30,9 @@ def data_blocks(comparison: Comparison) -> tuple[Block, ...]:
         rows = [(clean(name), f"{count:,}") for name, count in list(per_class.items())[:MOST_CLASSES]]
         if len(per_class) > MOST_CLASSES:
             rows.append((f"and {len(per_class) - MOST_CLASSES:,} more classes", ""))
-        blocks.append(Table("Labels per class", ("class", "labels"), tuple(rows), frozenset({1})))
+        masks = comparison.task == "masks"
+        title, counted = ("Masks that show each class", "masks") if masks else ("Labels per class", "labels")
+        blocks.append(Table(title, ("class", counted), tuple(rows), frozenset({1})))
     return tuple(blocks)
 
 

@@ -24,19 +24,24 @@ if TYPE_CHECKING:
     from fewlabels.comparison import Comparison
 
 
+def _share(comparison: Comparison) -> bool:
+    """Whether scores are shares, the higher the better; else errors."""
+    return comparison.task != "numbers"
+
+
 def _score(comparison: Comparison, value: float) -> str:
-    return percent(value) if comparison.task == "classes" else number(value)
+    return percent(value) if _share(comparison) else number(value)
 
 
 def _gain(comparison: Comparison, value: float) -> str:
-    return points(value) if comparison.task == "classes" else number(value, signed=True)
+    return points(value) if _share(comparison) else number(value, signed=True)
 
 
 def key_figures(comparison: Comparison) -> tuple[tuple[str, str, str], ...]:
     """Label, value, interval: the three numbers of the banner."""
     p = comparison.paired
-    classes = comparison.task == "classes"
-    unit = " points" if classes else ""
+    share = _share(comparison)
+    unit = " points" if share else ""
 
     def span(low: str, high: str) -> str:
         return f"{100 * p.level:g} % interval {low} to {high}"
@@ -53,7 +58,7 @@ def key_figures(comparison: Comparison) -> tuple[tuple[str, str, str], ...]:
             span(_score(comparison, p.candidate_low), _score(comparison, p.candidate_high)),
         ),
         (
-            "Difference" if classes else "Error lower by",
+            "Difference" if share else "Error lower by",
             _gain(comparison, p.difference) + unit,
             span(_gain(comparison, p.low), _gain(comparison, p.high)),
         ),
@@ -75,12 +80,12 @@ def score_blocks(comparison: Comparison) -> tuple[Block, ...]:
 
 def _pictures(comparison: Comparison) -> Pictures:
     """The two scores on one axis, their difference on another, since their intervals do not subtract."""
-    p, classes = comparison.paired, comparison.task == "classes"
-    scale, unit = (100.0, "accuracy, %") if classes else (1.0, "mean absolute error (lower is better)")
+    p, share = comparison.paired, _share(comparison)
+    scale, unit = (100.0, f"{p.metric}, %") if share else (1.0, "mean absolute error (lower is better)")
     baseline = Dot("labels only", p.baseline_score, p.baseline_low, p.baseline_high, "baseline")
     candidate = Dot("with unlabeled", p.candidate_score, p.candidate_low, p.candidate_high, "candidate")
-    floor = p.delta if classes else p.delta * p.baseline_score
-    axis = "points of accuracy gained" if classes else "error avoided (positive is better)"
+    floor = p.delta if share else p.delta * p.baseline_score
+    axis = f"points of {p.metric} gained" if share else "error avoided (positive is better)"
     gain = Dots((Dot("difference", p.difference, p.low, p.high, "difference"),), axis, scale, (-floor, floor))
     alts = [f"{label}: {value}, {span}." for label, value, span in key_figures(comparison)]
     return Pictures(
@@ -99,6 +104,9 @@ def _counts(comparison: Comparison) -> str:
             "wrong; on all others the two models are both right or both wrong. "
         )
         test = "McNemar's test, mid-p"
+    elif comparison.task == "masks":
+        what = f"With unlabeled data {plural(p.wins, 'image')} overlapped better with the mask and {p.losses:,} worse. "
+        test = "Sign-flip test over images"
     else:
         what = f"With unlabeled data {plural(p.wins, 'row')} came nearer the truth and {p.losses:,} further from it. "
         test = "Sign-flip test"
@@ -108,7 +116,7 @@ def _counts(comparison: Comparison) -> str:
 
 def _zone(comparison: Comparison) -> str:
     p = comparison.paired
-    if comparison.task == "classes":
+    if _share(comparison):
         return f"The grey band marks ±{100 * p.delta:.1f} points: differences inside it do not matter in practice."
     return (
         f"The grey band marks ±{number(p.delta * p.baseline_score)} ({100 * p.delta:g} % of the error with labels "
@@ -134,10 +142,11 @@ def how_little(comparison: Comparison) -> tuple[Section, ...]:
             else "One row can show nothing."
         )
     else:
-        size = f"{100 * least:.1f} points" if classes else number(least)
-        given = (
-            f"if, as here, one model alone is right on {share} of the rows" if classes else "with errors spread as here"
-        )
+        size = f"{100 * least:.1f} points" if _share(comparison) else number(least)
+        spread = "differences" if comparison.task == "masks" else "errors"
+        given = f"with {spread} spread as here"
+        if classes:
+            given = f"if, as here, one model alone is right on {share} of the rows"
         can = f"With {p.n} rows, a true gain of {size} is found in 4 of 5 tries ({given}), a smaller one rarely."
     advice = "To learn more: label more rows for testing, and give them as a test set."
     return (Section("power", "How little this can show", (Text(origin), Text(can), Text(advice))),)
