@@ -95,7 +95,7 @@ With unlabeled rows: {what}. Learns {learns}.
 
 - Take it when: {when}.
 - Think twice when: {doubt or "–"}{"." if doubt else ""}
-- A step sends {cost(cls())} 
+- A step sends {cost(cls())}
   through the network: B labeled rows, μB unlabeled ones (`batch_size`, `unlabeled_ratio`).
 {results}
 Others: [Choose a method](../choose.md).
