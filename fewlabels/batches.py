@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewlabels.augment import Augmentation, Draws
+from fewlabels.augment.ct_augment import Learnt
 from fewlabels.augment.randomness import permutation
 from fewlabels.data.images import ImageFiles
 from fewlabels.devices import one_thread
 from fewlabels.errors import InputError
-from fewlabels.method import Batch
+from fewlabels.method import Batch, Probe
 from fewlabels.scaling import Scaling
 
 # Streams of randomness: the order of each pool, then one for every augmented copy (further ones count upward).
 _ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X = 0, 1, 2, 3, 1000
+_PROBE = 3000
 
 
 class Pool(NamedTuple):
@@ -96,6 +98,13 @@ def batches(
         with one_thread():
             return scaling.network(augment.strong(rows, draws) if which == "strong" else augment.weak(rows, draws))
 
+    def probe(rows: Tensor, picked: NDArray[np.int64], passes: NDArray[np.int64]) -> Probe | None:
+        if not isinstance(augment, Learnt):
+            return None
+        with one_thread():
+            x, drawn = augment.augment.probe(rows, Draws(seed, _PROBE, passes, picked))
+        return Probe(scaling.network(x), drawn)
+
     steps = (plan(step) for step in range(start, stop))
     for (x, u), kept in _kept(pool, steps, device):
         rows_x, rows_u = kept[: len(x.index)], kept[len(x.index) :]
@@ -106,6 +115,7 @@ def batches(
             tuple(augmented(rows_u, copy, _COPY_U + i, u.index, u.passes) for i, copy in enumerate(copies)),
             torch.from_numpy(u.index).to(device),
             tuple(augmented(rows_x, copy, _MORE_X + i, ids_x, x.passes) for i, copy in enumerate(copies_x)),
+            probe(rows_x, ids_x, x.passes),
         )
 
 

@@ -14,6 +14,13 @@ from fewlabels.tasks import Task
 State = dict[str, Any]
 
 
+class Probe(NamedTuple):
+    """The labeled rows once more, for an augmentation that learns."""
+
+    x: Tensor  # (B, ...)
+    drawn: Tensor  # what was done to each, as the augmentation counts it      (B, n_ops)
+
+
 class Batch(NamedTuple):
     """One step's data. Labels of unlabeled rows do not exist here."""
 
@@ -22,6 +29,7 @@ class Batch(NamedTuple):
     u: tuple[Tensor, ...]  # unlabeled inputs, once per augmentation          (mu B, ...) each
     rows: Tensor  # which rows of the data the unlabeled inputs are  (mu B,)
     x_more: tuple[Tensor, ...] = ()  # x once more, per name in `augment_x`            (B, ...) each
+    probe: Probe | None = None  # x once more, if the augmentation learns
 
 
 class Method(Protocol):

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewlabels import recipes
-from fewlabels.augment import Augmentation, Images, NoAugmentation, Tables
+from fewlabels.augment import Augmentation, CTAugment, Images, NoAugmentation, Tables
+from fewlabels.augment.ct_augment import Learnt
 from fewlabels.batches import Pool, batches
 from fewlabels.checkpoint import load_checkpoint, save_checkpoint, write_file
 from fewlabels.data.images import ImageFiles
@@ -31,6 +32,7 @@ from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.partial_labels import Partial
+from fewlabels.probing import Probing
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.scaling import Scaling, learn_scaling
 from fewlabels.tasks import Task
@@ -212,7 +214,11 @@ def _make_pool(partial: Partial, scaling: Scaling, y: NDArray[Any], device: torc
 def _train(
     net: Net, pool: Pool, scaling: Scaling, partial: Partial, task: Task, options: Options, device: torch.device
 ) -> tuple[list[dict[str, float]], float]:
-    method, steps = options.method, int(options.steps or 1)
+    told, steps = options.method, int(options.steps or 1)
+    augment = as_augmentation(options.augment, partial.kind)
+    # a method of one's own need not name what it does not use
+    copies, copies_x = told.augment, getattr(told, "augment_x", ())
+    method = learning_augmentation(told, augment, task) if "strong" in (*copies, *copies_x) else told
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
     saver = _Saver(options, partial, net, optimizer)
@@ -220,19 +226,18 @@ def _train(
     stream = batches(
         pool,
         scaling,
-        as_augmentation(options.augment, partial.kind),
-        method.augment,
+        Learnt(method.learner, state["augment"]) if isinstance(method, Probing) else augment,
+        copies,
         batch_size=int(options.batch_size),
         unlabeled_ratio=int(options.unlabeled_ratio),
         seed=options.seed,
         start=start,
         stop=steps,
         device=device,
-        # a method of one's own need not name what it does not use
-        copies_x=getattr(method, "augment_x", ()),
+        copies_x=copies_x,
     )
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
-    name = recipes.method_name(method)
+    name = recipes.method_name(told)
     with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:
         for step in loop:
             entry = history.add(step)
@@ -243,6 +248,20 @@ def _train(
             if interrupts.caught is not None:
                 interrupts.stop(saver.how_to_go_on(step.number, steps))
     return history.entries, saver.seconds()
+
+
+def learning_augmentation(method: Method, augment: Augmentation, task: Task) -> Method:
+    """The method, and beside it the augmentation if that learns.
+
+    Raises
+    ------
+    OptionError : it cannot learn from such labels
+    """
+    if not isinstance(augment, CTAugment):
+        return method
+    if task.name != "classes":
+        raise OptionError(f"CTAugment learns from labels that are classes, not {task.name}. Use fl.augment.Images().")
+    return Probing(method, augment)
 
 
 def _to(state: State, device: torch.device) -> State:

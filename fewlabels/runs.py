@@ -25,6 +25,7 @@ _PLAIN = {
     "precision": str,
     "device": str,
 }
+_AUGMENTS = ("CTAugment", "Images", "NoAugmentation", "Tables")
 
 
 def make_estimator(method: str, task: str, kind: str, settings: list[str], **options: Any) -> Any:
@@ -32,8 +33,8 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
 
     Parameters
     ----------
-    settings : "name=value" each: an option of the estimator ("steps=2000"), of the augmentation
-        ("augment.n_ops=3") or of the method ("weight.tau=0.9", "lambda_u=2")
+    settings : "name=value" each: an option of the estimator ("steps=2000"), the augmentation ("augment=CTAugment") or
+        an option of it ("augment.n_ops=3") or of the method ("weight.tau=0.9", "lambda_u=2")
 
     Raises
     ------
@@ -49,7 +50,11 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
         if name in _PLAIN:
             options[name] = recipes.parse(_PLAIN[name], text, name)
         elif name == "augment":
-            options["augment"] = text
+            # any other word than these is for the options' own check, which knows "auto" and "none"
+            if text in _AUGMENTS:
+                augment = recipes.REGISTRY[text]()
+            else:
+                options["augment"] = text
         elif name.startswith("augment."):
             augment = recipes.set_option(augment or _default_augment(kind), name.removeprefix("augment."), text)
         else:

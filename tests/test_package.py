@@ -16,7 +16,7 @@ LAYERS = [
     {"errors"},
     {"data", "partial_labels", "seeds", "progress", "interrupts", "parts", "datasets", "intervals"},
     {"tasks", "method", "augment", "networks", "verdict", "devices"},
-    {"methods", "scaling", "batches", "train", "checkpoint"},
+    {"methods", "scaling", "batches", "probing", "train", "checkpoint"},
     {"recipes", "run", "deep", "noisy_student", "estimators", "classical", "graph", "model_files"},
     {"comparison"},
     {"report"},
