@@ -35,7 +35,7 @@ from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.scaling import Scaling, learn_scaling
-from fewlabels.tasks import Task
+from fewlabels.tasks import Task, adjusted
 from fewlabels.train import Step, sgd, train
 
 # Seconds between checkpoints, points in a history, rows in one prediction pass.
@@ -64,6 +64,8 @@ class Options:
     folder: str | Path | None = None
     verbose: Verbose = "auto"
     seed: int = 0
+    class_balanced: bool = False
+    logit_adjustment: float = 0.0
 
     def __post_init__(self) -> None:
         choose_device(self.device)
@@ -76,10 +78,18 @@ class Options:
         _whole("steps", 1 if self.steps is None else self.steps)
         _whole("batch_size", self.batch_size)
         _whole("unlabeled_ratio", self.unlabeled_ratio)
-        for name, low, high in (("lr", 0.0, 1e3), ("weight_decay", 0.0, 1e3), ("average", 0.0, 1.0)):
+        if not isinstance(self.class_balanced, bool | np.bool_):
+            raise OptionError(f"class_balanced={self.class_balanced!r}; expected True or False.")
+        limits = {"lr": 1e3, "weight_decay": 1e3, "average": 1.0, "logit_adjustment": 1e3}
+        for name, high in limits.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) < high:
-                raise OptionError(f"{name}={value!r}; expected a number from {low:g} to below {high:g}.")
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < high:
+                raise OptionError(f"{name}={value!r}; expected a number from 0 to below {high:g}.")
+        if self.class_balanced and self.logit_adjustment:
+            raise OptionError(
+                f"class_balanced=True and logit_adjustment={self.logit_adjustment:g} correct for the same thing twice. "
+                "Set one of them."
+            )
 
 
 def _whole(name: str, value: object) -> None:
@@ -167,6 +177,8 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     """
     method = options.method
     recipes.check_task(method, task.name)
+    if options.logit_adjustment:
+        task = adjusted(task.n_outputs, y, options.logit_adjustment)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
     device = choose_device(options.device)
@@ -235,6 +247,7 @@ def _train(
         stop=steps,
         device=device,
         copies_x=copies_x,
+        class_balanced=options.class_balanced,
     )
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(told)
