@@ -101,16 +101,17 @@ class Net:
 
         `exact`: float32 and no dropout, so that two passes differ by their inputs alone.
         """
-        momenta = [norm.momentum for norm, _ in self._norms]
-        for norm, _ in self._norms:
-            norm.momentum = 0.0
+        # a momentum of 0 would still count the batch, which a mean over all batches divides by
+        tracking = [norm for norm, _ in self._norms if norm.track_running_stats]
+        for norm in tracking:
+            norm.track_running_stats = False
         for drop in self._drops:
             drop.train(not exact)
         try:
             return self.student(x) if exact else self._run(self.student, x)
         finally:
-            for (norm, _), momentum in zip(self._norms, momenta, strict=True):
-                norm.momentum = momentum
+            for norm in tracking:
+                norm.track_running_stats = True
             for drop in self._drops:
                 drop.train()
 
