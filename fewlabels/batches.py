@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewlabels.augment import Augmentation, Draws, Moving
+from fewlabels.augment.ct_augment import Learnt
 from fewlabels.augment.randomness import permutation
 from fewlabels.data.images import ImageFiles
 from fewlabels.devices import one_thread
 from fewlabels.errors import InputError
-from fewlabels.method import Batch
+from fewlabels.method import Batch, Probe
 from fewlabels.scaling import Scaling
 
 # Streams of randomness: the order of each pool, then one for every augmented copy (further ones count upward).
 _ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X, _MOVE_X, _MOVE_U = 0, 1, 2, 3, 1000, 2000, 2001
+_PROBE, _ORDER_CLASS = 3000, 10_000
 
 
 class Pool(NamedTuple):
@@ -46,17 +48,40 @@ def _order(seed: int, stream: int, epoch: int, n: int) -> NDArray[np.int64]:
     return permutation(seed, stream, epoch, n)
 
 
+@lru_cache(maxsize=4096)  # groups are many and small, and must not drive the order of the whole pool out
+def _order_of_group(seed: int, stream: int, epoch: int, n: int) -> NDArray[np.int64]:
+    return permutation(seed, stream, epoch, n)
+
+
 def draw(seed: int, stream: int, step: int, n: int, count: int) -> Draw:
     """The `count` rows of n that step `step` sees: every row once before any row again.
 
     A function of the arguments alone, so that resuming needs the step number and nothing else.
     """
-    position = np.arange(step * count, (step + 1) * count)
+    return _at(lambda epoch: _order(seed, stream, epoch, n), np.arange(step * count, (step + 1) * count), n)
+
+
+def draw_balanced(seed: int, stream: int, step: int, groups: list[NDArray[np.int64]], count: int) -> Draw:
+    """The `count` rows that step `step` sees when groups of rows take turns, each group in an order of its own.
+
+    Every group is drawn as often as any other, and every row of a group once before any row of it again.
+    """
+    turn, group = np.divmod(np.arange(step * count, (step + 1) * count), len(groups))
+    index, passes = np.empty(count, np.int64), np.empty(count, np.int64)
+    for i, rows in enumerate(groups):
+        here = group == i
+        drawn = _at(partial(_order_of_group, seed, stream + i, n=len(rows)), turn[here], len(rows))
+        index[here], passes[here] = rows[drawn.index], drawn.passes
+    return Draw(index, passes)
+
+
+def _at(order: Callable[[int], NDArray[np.int64]], position: NDArray[np.int64], n: int) -> Draw:
+    """The rows at these places of an endless sequence of shuffled passes over n rows."""
     passes = position // n
-    index = np.empty(count, np.int64)
-    for epoch in range(passes[0], passes[-1] + 1):
+    index = np.empty(len(position), np.int64)
+    for epoch in np.unique(passes).tolist():
         here = passes == epoch
-        index[here] = _order(seed, stream, epoch, n)[position[here] % n]
+        index[here] = order(epoch)[position[here] % n]
     return Draw(index, passes)
 
 
@@ -74,6 +99,7 @@ def batches(
     device: torch.device,
     copies_x: tuple[str, ...] = (),
     moving: Moving | None = None,
+    class_balanced: bool = False,
 ) -> Iterator[Batch]:
     """The batches of steps `start` to `stop`.
 
@@ -84,10 +110,17 @@ def batches(
     unlabeled_ratio : unlabeled rows for each labeled row of the batch
     copies_x : augmented copies of the labeled rows beside the weak one
     moving : for masks: what moves pixels, once a row, before anything else and alike in image and mask
+    class_balanced : whether classes take turns in the labeled rows, however many rows each has
     """
 
+    codes = pool.y.cpu().numpy() if class_balanced else np.empty(0)
+    groups = [np.flatnonzero(codes == c) for c in np.unique(codes)]
+
     def plan(step: int) -> tuple[Draw, Draw]:
-        x = draw(seed, _ORDER_X, step, len(pool.labeled), batch_size)
+        if class_balanced:
+            x = draw_balanced(seed, _ORDER_CLASS, step, groups, batch_size)
+        else:
+            x = draw(seed, _ORDER_X, step, len(pool.labeled), batch_size)
         n_u = batch_size * unlabeled_ratio if copies else 0
         return x, draw(seed, _ORDER_U, step, len(pool.x), n_u) if n_u else Draw(x.index[:0], x.passes[:0])
 
@@ -104,6 +137,13 @@ def batches(
         with one_thread():
             return moving.move(rows, Draws(seed, stream, passes, picked))
 
+    def probe(rows: Tensor, picked: NDArray[np.int64], passes: NDArray[np.int64]) -> Probe | None:
+        if not isinstance(augment, Learnt):
+            return None
+        with one_thread():
+            x, drawn = augment.augment.probe(rows, Draws(seed, _PROBE, passes, picked))
+        return Probe(scaling.network(x), drawn)
+
     steps = (plan(step) for step in range(start, stop))
     for (x, u), kept in _kept(pool, steps, device):
         rows_x, rows_u = kept[: len(x.index)], kept[len(x.index) :]
@@ -116,6 +156,7 @@ def batches(
             tuple(augmented(rows_u, copy, _COPY_U + i, u.index, u.passes) for i, copy in enumerate(copies)),
             torch.from_numpy(u.index).to(device),
             tuple(augmented(rows_x, copy, _MORE_X + i, ids_x, x.passes) for i, copy in enumerate(copies_x)),
+            probe(rows_x, ids_x, x.passes),
         )
 
 

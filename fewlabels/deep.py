@@ -118,6 +118,10 @@ class DeepClassifier(ClassifierMixin, _Deep):
     lr : learning rate of SGD with Nesterov momentum at the first step, then lr * cos(7 pi t / 16 T)
     weight_decay : on weights, not on biases or BatchNorm
     average : decay of the moving average of the weights, which is the model that predicts
+    class_balanced : whether classes take turns in the labeled rows of a step, however many rows each has
+    logit_adjustment : tau of Menon et al. 2021: the labeled loss is that of the logits plus tau times the logarithm of
+        the labels' class shares, so that rare classes are not drowned; 1 is the paper's, 0 none. For imbalanced labels
+        set this or class_balanced. Both change the labeled rows' part alone, whichever method it is
     precision : "auto" (bfloat16 where it is quicker here), "float32", "bfloat16"
     device : "auto", "cpu", "cuda", "mps"
     folder : where metrics.jsonl and checkpoints go; the same call goes on with an interrupted run there
@@ -158,6 +162,8 @@ class DeepClassifier(ClassifierMixin, _Deep):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        class_balanced: bool = False,
+        logit_adjustment: float = 0.0,
     ) -> None:
         # scikit-learn reads the parameters off this signature, hence the repetition
         _Deep.__init__(
@@ -177,6 +183,8 @@ class DeepClassifier(ClassifierMixin, _Deep):
             verbose=verbose,
             random_state=random_state,
         )
+        self.class_balanced = class_balanced
+        self.logit_adjustment = logit_adjustment
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on all rows of X; y marks unlabeled rows with -1, None, NaN or "".

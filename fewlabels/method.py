@@ -14,6 +14,13 @@ from fewlabels.tasks import Task
 State = dict[str, Any]
 
 
+class Probe(NamedTuple):
+    """The labeled rows once more, for an augmentation that learns."""
+
+    x: Tensor  # (B, ...)
+    drawn: Tensor  # what was done to each, as the augmentation counts it      (B, n_ops)
+
+
 class Batch(NamedTuple):
     """One step's data. Labels of unlabeled rows do not exist here."""
 
@@ -22,6 +29,7 @@ class Batch(NamedTuple):
     u: tuple[Tensor, ...]  # unlabeled inputs, once per augmentation          (mu B, ...) each
     rows: Tensor  # which rows of the data the unlabeled inputs are  (mu B,)
     x_more: tuple[Tensor, ...] = ()  # x once more, per name in `augment_x`            (B, ...) each
+    probe: Probe | None = None  # x once more, if the augmentation learns
 
 
 class Method(Protocol):
@@ -93,16 +101,17 @@ class Net:
 
         `exact`: float32 and no dropout, so that two passes differ by their inputs alone.
         """
-        momenta = [norm.momentum for norm, _ in self._norms]
-        for norm, _ in self._norms:
-            norm.momentum = 0.0
+        # a momentum of 0 would still count the batch, which a mean over all batches divides by
+        tracking = [norm for norm, _ in self._norms if norm.track_running_stats]
+        for norm in tracking:
+            norm.track_running_stats = False
         for drop in self._drops:
             drop.train(not exact)
         try:
             return self.student(x) if exact else self._run(self.student, x)
         finally:
-            for (norm, _), momentum in zip(self._norms, momenta, strict=True):
-                norm.momentum = momentum
+            for norm in tracking:
+                norm.track_running_stats = True
             for drop in self._drops:
                 drop.train()
 

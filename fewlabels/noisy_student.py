@@ -73,8 +73,8 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
     balance : whether every class gets the same weight of unlabeled rows
     network : of the first teacher; as in `DeepClassifier`
     student_network : of the students, equal or larger; None takes `network`
-    augment, steps, batch_size, unlabeled_ratio, lr, weight_decay, average, precision, device, verbose : of each
-        training, as in `DeepClassifier`; strong augmentation is the students' noise
+    augment, steps, batch_size, unlabeled_ratio, lr, weight_decay, average, precision, device, verbose, class_balanced,
+        logit_adjustment : of each training, as in `DeepClassifier`; strong augmentation is the students' noise
     folder : where each round has a run folder; the same call goes on in the round where it was interrupted
     random_state : seed; round r trains with seed + r
 
@@ -121,6 +121,8 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        class_balanced: bool = False,
+        logit_adjustment: float = 0.0,
     ) -> None:
         self.rounds = rounds
         self.targets = targets
@@ -140,6 +142,8 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
         self.folder = folder
         self.verbose = verbose
         self.random_state = random_state
+        self.class_balanced = class_balanced
+        self.logit_adjustment = logit_adjustment
 
     def baseline(self) -> NoisyStudent:
         """The students' network on the labels alone: one training, weakly augmented."""

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewlabels import recipes
-from fewlabels.augment import Augmentation, Images, MaskedImages, Moving, NoAugmentation, Tables
+from fewlabels.augment import Augmentation, CTAugment, Images, MaskedImages, Moving, NoAugmentation, Tables
+from fewlabels.augment.ct_augment import Learnt
 from fewlabels.batches import Pool, batches
 from fewlabels.checkpoint import load_checkpoint, save_checkpoint, write_file
 from fewlabels.data.images import ImageFiles
@@ -32,9 +33,10 @@ from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.partial_labels import Partial
+from fewlabels.probing import Probing
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.scaling import Scaling, learn_scaling
-from fewlabels.tasks import Task
+from fewlabels.tasks import Task, adjusted
 from fewlabels.train import Step, sgd, train
 
 # Seconds between checkpoints, points in a history, rows (and pixels) at most in one prediction pass.
@@ -63,6 +65,8 @@ class Options:
     folder: str | Path | None = None
     verbose: Verbose = "auto"
     seed: int = 0
+    class_balanced: bool = False
+    logit_adjustment: float = 0.0
 
     def __post_init__(self) -> None:
         choose_device(self.device)
@@ -75,10 +79,18 @@ class Options:
         _whole("steps", 1 if self.steps is None else self.steps)
         _whole("batch_size", self.batch_size)
         _whole("unlabeled_ratio", self.unlabeled_ratio)
-        for name, low, high in (("lr", 0.0, 1e3), ("weight_decay", 0.0, 1e3), ("average", 0.0, 1.0)):
+        if not isinstance(self.class_balanced, bool | np.bool_):
+            raise OptionError(f"class_balanced={self.class_balanced!r}; expected True or False.")
+        limits = {"lr": 1e3, "weight_decay": 1e3, "average": 1.0, "logit_adjustment": 1e3}
+        for name, high in limits.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low <= float(value) < high:
-                raise OptionError(f"{name}={value!r}; expected a number from {low:g} to below {high:g}.")
+            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < high:
+                raise OptionError(f"{name}={value!r}; expected a number from 0 to below {high:g}.")
+        if self.class_balanced and self.logit_adjustment:
+            raise OptionError(
+                f"class_balanced=True and logit_adjustment={self.logit_adjustment:g} correct for the same thing twice. "
+                "Set one of them."
+            )
 
 
 def _whole(name: str, value: object) -> None:
@@ -193,6 +205,8 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     """
     method = options.method
     recipes.check_task(method, task.name)
+    if options.logit_adjustment:
+        task = adjusted(task.n_outputs, y, options.logit_adjustment)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
     device = choose_device(options.device)
@@ -256,7 +270,11 @@ def _make_pool(partial: Partial, scaling: Scaling, y: NDArray[Any], device: torc
 def _train(
     net: Net, pool: Pool, scaling: Scaling, partial: Partial, task: Task, options: Options, device: torch.device
 ) -> tuple[list[dict[str, float]], float]:
-    method, steps = options.method, int(options.steps or 1)
+    told, steps = options.method, int(options.steps or 1)
+    augment = as_augmentation(options.augment, partial.kind)
+    # a method of one's own need not name what it does not use
+    copies, copies_x = told.augment, getattr(told, "augment_x", ())
+    method = learning_augmentation(told, augment, task) if "strong" in (*copies, *copies_x) else told
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
     saver = _Saver(options, partial, net, optimizer)
@@ -265,20 +283,20 @@ def _train(
     stream = batches(
         pool,
         scaling,
-        moving or as_augmentation(options.augment, partial.kind),
-        method.augment,
+        Learnt(method.learner, state["augment"]) if isinstance(method, Probing) else moving or augment,
+        copies,
         batch_size=int(options.batch_size),
         unlabeled_ratio=int(options.unlabeled_ratio),
         seed=options.seed,
         start=start,
         stop=steps,
         device=device,
-        # a method of one's own need not name what it does not use
-        copies_x=getattr(method, "augment_x", ()),
+        copies_x=copies_x,
+        class_balanced=options.class_balanced,
         moving=moving,
     )
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
-    name = recipes.method_name(method)
+    name = recipes.method_name(told)
     with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:
         for step in loop:
             entry = history.add(step)
@@ -289,6 +307,20 @@ def _train(
             if interrupts.caught is not None:
                 interrupts.stop(saver.how_to_go_on(step.number, steps))
     return history.entries, saver.seconds()
+
+
+def learning_augmentation(method: Method, augment: Augmentation, task: Task) -> Method:
+    """The method, and beside it the augmentation if that learns.
+
+    Raises
+    ------
+    OptionError : it cannot learn from such labels
+    """
+    if not isinstance(augment, CTAugment):
+        return method
+    if task.name != "classes":
+        raise OptionError(f"CTAugment learns from labels that are classes, not {task.name}. Use fl.augment.Images().")
+    return Probing(method, augment)
 
 
 def _to(state: State, device: torch.device) -> State:

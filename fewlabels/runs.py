@@ -25,6 +25,9 @@ _PLAIN = {
     "precision": str,
     "device": str,
 }
+# Of these only classifiers know.
+_OF_CLASSES = {"class_balanced": bool, "logit_adjustment": float}
+_AUGMENTS = ("CTAugment", "Images", "NoAugmentation", "Tables")
 
 
 def make_estimator(method: str, task: str, kind: str, settings: list[str], **options: Any) -> Any:
@@ -32,8 +35,8 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
 
     Parameters
     ----------
-    settings : "name=value" each: an option of the estimator ("steps=2000"), of the augmentation
-        ("augment.n_ops=3") or of the method ("weight.tau=0.9", "lambda_u=2")
+    settings : "name=value" each: an option of the estimator ("steps=2000"), the augmentation ("augment=CTAugment") or
+        an option of it ("augment.n_ops=3") or of the method ("weight.tau=0.9", "lambda_u=2")
 
     Raises
     ------
@@ -42,18 +45,23 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
     if method in estimators.NAMES:
         return _make_own(method, task, settings, options)
     recipe, augment = recipes.as_method(method), None
+    plain = _PLAIN | (_OF_CLASSES if task == "classes" else {})
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
             raise OptionError(f"--set {setting!r}: expected name=value, for example --set steps=2000.")
-        if name in _PLAIN:
-            options[name] = recipes.parse(_PLAIN[name], text, name)
+        if name in plain:
+            options[name] = recipes.parse(plain[name], text, name)
         elif name == "augment":
-            options["augment"] = text
+            # any other word than these is for the options' own check, which knows "auto" and "none"
+            if text in _AUGMENTS:
+                augment = recipes.REGISTRY[text]()
+            else:
+                options["augment"] = text
         elif name.startswith("augment."):
             augment = recipes.set_option(augment or _default_augment(kind, task), name.removeprefix("augment."), text)
         else:
-            recipe = _set_in_method(recipe, name, text)
+            recipe = _set_in_method(recipe, name, text, [*plain])
     if augment is not None:
         options["augment"] = augment
     estimator = estimators.make(recipe, task, **options)
@@ -80,13 +88,13 @@ def _default_augment(kind: str, task: str) -> Any:
     return as_augmentation("auto", kind, masks=task == "masks")
 
 
-def _set_in_method(recipe: Any, name: str, text: str) -> Any:
+def _set_in_method(recipe: Any, name: str, text: str, plain: list[str]) -> Any:
     try:
         return recipes.set_option(recipe, name, text)
     except OptionError as error:
         if "has no option" not in str(error) or "." in name:
             raise
-        known = [*_PLAIN, "augment", *(k for k in recipes.to_dict(recipe) if k != "recipe")]
+        known = [*plain, "augment", *(k for k in recipes.to_dict(recipe) if k != "recipe")]
         raise OptionError(f"--set {name}: there is no such option.{nearest(name, known)}") from None
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fewlabels.parts.math import cross_entropy
@@ -40,9 +42,10 @@ class Classes:
     n_outputs: int
     name: str = "classes"
     consistency: float = 50.0
+    shift: tuple[float, ...] = ()  # added to the logits in the supervised loss, one number a class; see `adjusted`
 
     def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return cross_entropy(outputs, y)
+        return cross_entropy(outputs + outputs.new_tensor(self.shift) if self.shift else outputs, y)
 
     def predict(self, outputs: Tensor) -> Tensor:
         return outputs.softmax(1)
@@ -50,6 +53,16 @@ class Classes:
     def distance(self, outputs: Tensor, target: Tensor) -> Tensor:
         # mean over classes, as in Oliver et al. 2018: weights in the literature assume it
         return (outputs.softmax(1) - target).square().mean(1)
+
+
+def adjusted(n_classes: int, y: NDArray[np.int64], tau: float) -> Classes:
+    """`Classes` whose supervised loss is that of logits + tau log pi, pi the class shares of the labels y (L,).
+
+    Menon et al., "Long-tail learning via logit adjustment", ICLR 2021, eq. 10. A network trained so answers, as it is,
+    for classes equally frequent at tau = 1: that is what guesses and predictions then are.
+    """
+    shares = np.bincount(y, minlength=n_classes) / len(y)
+    return Classes(n_classes, shift=tuple((tau * np.log(shares)).tolist()))
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,27 @@ def test_guess_leaves_running_statistics_as_they_are_and_uses_those_of_the_batch
     assert not torch.equal(net.student[1].running_mean, before)
 
 
+def test_passes_aside_do_not_count_in_a_plain_mean_over_batches():
+    """BatchNorm(momentum=None) divides by how many batches it has counted."""
+    norm = nn.BatchNorm1d(3, momentum=None)
+    net = Net(nn.Sequential(norm, nn.Linear(3, 2)), Classes(2))
+    seen = [torch.randn(16, 3) + i for i in range(4)]
+    for step, x in enumerate(seen):
+        net.warm_start(step)
+        net.guess(x + 9)
+        net.aside(x + 9, exact=True)
+        net(x)
+    torch.testing.assert_close(norm.running_mean, torch.stack(seen).mean((0, 1)))
+    assert norm.num_batches_tracked == 4
+
+
+def test_a_norm_without_running_statistics_stays_one():
+    norm = nn.BatchNorm1d(3, track_running_stats=False)
+    net = Net(nn.Sequential(norm, nn.Linear(3, 2)), Classes(2))
+    net.guess(torch.randn(4, 3))
+    assert not norm.track_running_stats
+
+
 def test_teach_is_in_evaluation_mode_without_gradient():
     net = Net(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)), Classes(4))
     x = torch.randn(8, 3)

@@ -97,7 +97,7 @@ def rivals(part):
         (parts.Hard(), parts.Soft(), parts.Sharpen()),
         (parts.Always(), parts.Fixed(), parts.PerClass(), parts.SelfAdaptive(), parts.TruncatedGaussian()),
         (parts.Unaligned(), parts.ToPrior((0.7, 0.1, 0.1, 0.1))),
-        (parts.Constant(), parts.Linear(), parts.Gaussian()),
+        (parts.Constant(), parts.Linear(), parts.Gaussian(), parts.Cosine()),
         (parts.Joint(), parts.Separate(), parts.Teacher()),
     ]
     same = next((kind for kind in kinds if any(type(p) is type(part) for p in kind)), ())

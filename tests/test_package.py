@@ -16,7 +16,7 @@ LAYERS = [
     {"errors"},
     {"data", "partial_labels", "seeds", "progress", "interrupts", "parts", "datasets", "intervals", "overlap"},
     {"tasks", "method", "augment", "networks", "verdict", "verdict_round", "devices"},
-    {"methods", "scaling", "batches", "train", "checkpoint"},
+    {"methods", "scaling", "batches", "probing", "train", "checkpoint"},
     {"recipes", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "graph", "model_files"},
     {"comparison"},
     {"report"},

@@ -102,13 +102,15 @@ def test_to_prior_equals_reference_and_moves_the_mean_to_the_prior():
 
 
 def test_ramps_start_low_and_end_full():
-    for ramp in (parts.Linear(0.4), parts.Gaussian(0.4)):
+    for ramp in (parts.Linear(0.4), parts.Gaussian(0.4), parts.Cosine(0.4)):
         values = [ramp(p) for p in np.linspace(0, 1, 51)]
         assert values == sorted(values)
         assert values[0] < 0.01
         assert values[20] == values[-1] == 1
     assert parts.Linear(0.5)(0.25) == 0.5
     assert parts.Gaussian(1.0)(0.5) == pytest.approx(np.exp(-1.25))
+    assert parts.Cosine(0.5)(0.25) == pytest.approx(0.5)
+    assert parts.Cosine(1.0)(1 / 3) == pytest.approx(0.25)
     assert parts.Constant()(0.0) == 1
 
 

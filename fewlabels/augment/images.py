@@ -55,13 +55,15 @@ class Images:
     operations: tuple[str, ...] = OPERATIONS
 
     def __post_init__(self) -> None:
-        _check(self, "shift", Real, 0, 0.5, "a share of the side between 0 and 0.5")
-        _check(self, "flip", (bool, np.bool_), 0, 1, "True or False")
-        _check(self, "n_ops", Integral, 0, inf, "0, 1, 2, ...")
-        _check(self, "cutout", Real, 0, 1, "a share of the side between 0 and 1")
-        _check(self, "fill", Integral, 0, 255, "a grey level from 0 to 255")
+        check_option(self, "shift", Real, 0, 0.5, "a share of the side between 0 and 0.5")
+        check_option(self, "flip", (bool, np.bool_), 0, 1, "True or False")
+        check_option(self, "n_ops", Integral, 0, inf, "0, 1, 2, ...")
+        check_option(self, "cutout", Real, 0, 1, "a share of the side between 0 and 1")
+        check_option(self, "fill", Integral, 0, 255, "a grey level from 0 to 255")
         if not self.operations:
-            raise OptionError("Images: operations should hold at least one name; for none, set n_ops=0.")
+            raise OptionError(
+                f"{type(self).__name__}: operations should hold at least one name; for none, set n_ops=0."
+            )
         for name in self.operations:
             if name not in RANGES:
                 near = get_close_matches(name, OPERATIONS, 1) or [", ".join(OPERATIONS)]
@@ -114,13 +116,28 @@ class Images:
         """
         y = self.weak(x, draws)
         if self.n_ops:
-            chosen = torch.tensor([OPERATIONS.index(name) for name in self.operations])
-            operation = chosen[draws.integers(_OPERATION, len(chosen), self.n_ops)]
-            low, high = torch.tensor(list(RANGES.values()))[operation].unbind(-1)
-            magnitude = low + (high - low) * draws.uniform(_MAGNITUDE, self.n_ops)
-            for i in range(self.n_ops):
-                y = apply_each(y, operation[:, i], magnitude[:, i], self.fill)
-        return self._cut_out(y, draws) if self.cutout else y
+            y = self._operate(y, self._which(draws), self._share(draws))
+        return self._finish(y, draws)
+
+    def _which(self, draws: Draws) -> Tensor:
+        """(B, n_ops) places in ``operations``."""
+        return draws.integers(_OPERATION, len(self.operations), self.n_ops)
+
+    def _share(self, draws: Draws) -> Tensor:
+        """(B, n_ops) uniform in [0, 1)."""
+        return draws.uniform(_MAGNITUDE, self.n_ops)
+
+    def _operate(self, x: Tensor, which: Tensor, share: Tensor) -> Tensor:
+        """One operation after another, each at its share of the way through its range: (B, n_ops) both."""
+        operation = torch.tensor([OPERATIONS.index(name) for name in self.operations])[which]
+        low, high = torch.tensor(list(RANGES.values()))[operation].unbind(-1)
+        magnitude = low + (high - low) * share
+        for i in range(self.n_ops):
+            x = apply_each(x, operation[:, i], magnitude[:, i], self.fill)
+        return x
+
+    def _finish(self, x: Tensor, draws: Draws) -> Tensor:
+        return self._cut_out(x, draws) if self.cutout else x
 
     def _shifted(self, side: int, slot: int, draws: Draws, device: torch.device) -> Tensor:
         """Which pixel each of ``side`` positions shows after a shift, reflected at the border: (B, side)."""
@@ -146,8 +163,11 @@ def _span(centre: Tensor, length: Tensor, side: int) -> Tensor:
     return ((after >= 0) & (after < length)).to(torch.uint8) * 255
 
 
-def _check(images: Images, option: str, kind: type | tuple[type, ...], low: float, high: float, expected: str) -> None:
+def check_option(
+    images: Images, option: str, kind: type | tuple[type, ...], low: float, high: float, expected: str
+) -> None:
+    """Refuse an option of another type or out of range."""
     value: Any = getattr(images, option)
     right_kind = isinstance(value, kind)
     if not right_kind or not low <= value <= high:
-        raise OptionError(f"Images: {option}={value!r} should be {expected}.")
+        raise OptionError(f"{type(images).__name__}: {option}={value!r} should be {expected}.")

@@ -14,7 +14,6 @@ and of the guesses, q-bar, align the guesses, and the threshold is a share of th
 As in the paper the student guesses.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
-from fewlabels.parts import Hard, Target
+from fewlabels.parts import Cosine, Hard, Ramp, Target
 from fewlabels.parts.math import cross_entropy, normalize
 
 
@@ -33,9 +32,10 @@ class AdaMatch:
 
     Parameters
     ----------
-    lambda_u : weight of the unlabeled term after its warm-up over the first half of training
+    lambda_u : weight of the unlabeled term after the ramp
     tau : threshold as a share of the mean confidence on labeled rows
     target : what unlabeled rows are taught; `Hard()`
+    ramp : how the unlabeled term grows; `Cosine(over=0.5)`
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
@@ -45,6 +45,7 @@ class AdaMatch:
     lambda_u: float = 1.0
     tau: float = 0.9
     target: Target = field(default_factory=Hard)
+    ramp: Ramp = field(default_factory=Cosine)
 
     def __post_init__(self) -> None:
         if not 0 <= self.tau <= 1:
@@ -65,6 +66,5 @@ class AdaMatch:
         w = (aligned.amax(1) >= self.tau * p_x.amax(1).mean()).to(q.dtype)
         loss_x = (net.task.supervised(logits_x, batch.y) + net.task.supervised(logits_xs, batch.y)).mean()
         loss_u = (w * cross_entropy(logits_s, self.target(aligned))).mean()
-        warm = (1 - math.cos(min(math.pi, 2 * math.pi * net.progress))) / 2
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "mask_used": w.mean()}
-        return loss_x + self.lambda_u * warm * loss_u, metrics, state
+        return loss_x + self.lambda_u * self.ramp(net.progress) * loss_u, metrics, state

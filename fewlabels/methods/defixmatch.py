@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
-from fewlabels.parts import Hard, Source, Target, Teacher
+from fewlabels.parts import Constant, Hard, Ramp, Source, Target, Teacher
 from fewlabels.parts.math import cross_entropy
 
 
@@ -32,6 +32,7 @@ class DeFixMatch:
     tau : a row counts if its guess is at least this sure
     target : what they are taught; `Hard()`
     source : who guesses, and in which pass; `Teacher()`
+    ramp : how the unlabeled term grows; `Constant()`
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
@@ -42,6 +43,7 @@ class DeFixMatch:
     tau: float = 0.95
     target: Target = field(default_factory=Hard)
     source: Source = field(default_factory=Teacher)
+    ramp: Ramp = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
         if not 0 <= self.tau <= 1:
@@ -60,5 +62,5 @@ class DeFixMatch:
         loss_x = (net.task.supervised(logits_x, batch.y) + net.task.supervised(logits_s[:n], batch.y)).mean() / 2
         loss_u, taken = h[n:].mean(), h[:n].mean()
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "mask_used": w[n:].mean()}
-        loss = loss_x + self.lambda_u * (loss_u - taken)
+        loss = loss_x + self.lambda_u * self.ramp(net.progress) * (loss_u - taken)
         return loss, metrics | {"loss_u_labeled": taken.detach()}, state

@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from fewlabels.method import Batch, Net, State
-from fewlabels.parts import Align, Fixed, Hard, Source, Target, Teacher, Unaligned, Weight
+from fewlabels.parts import Align, Constant, Fixed, Hard, Ramp, Source, Target, Teacher, Unaligned, Weight
 from fewlabels.parts.math import cross_entropy
 
 
@@ -29,6 +29,7 @@ class FixMatch:
     target : what they are taught; `Hard()`
     align : distribution alignment of the guesses; `Unaligned()`
     source : who guesses, and in which pass; `Teacher()`
+    ramp : how the unlabeled term grows; `Constant()`
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
@@ -39,6 +40,7 @@ class FixMatch:
     target: Target = field(default_factory=Hard)
     align: Align = field(default_factory=Unaligned)
     source: Source = field(default_factory=Teacher)
+    ramp: Ramp = field(default_factory=Constant)
 
     def init(self, n_classes: int, n_rows: int) -> State:
         return {"align": self.align.init(n_classes), "weight": self.weight.init(n_classes, n_rows)}
@@ -51,4 +53,4 @@ class FixMatch:
         loss_x = net.task.supervised(logits_x, batch.y).mean()
         loss_u = (w * cross_entropy(logits_s, self.target(q))).mean()
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "mask_used": w.mean()}
-        return loss_x + self.lambda_u * loss_u, metrics, {"align": aligned, "weight": weighed}
+        return loss_x + self.lambda_u * self.ramp(net.progress) * loss_u, metrics, {"align": aligned, "weight": weighed}

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
-from fewlabels.parts import Hard, SelfAdaptive, Source, Target, Teacher, Weight
+from fewlabels.parts import Constant, Hard, Ramp, SelfAdaptive, Source, Target, Teacher, Weight
 from fewlabels.parts.math import cross_entropy, warm
 
 
@@ -34,6 +34,7 @@ class FreeMatch:
     target : what they are taught; `Hard()`
     source : who guesses, and in which pass; `Teacher()`
     momentum : of the moving averages in the fairness term, warm-started like the teacher
+    ramp : how the unlabeled term grows; `Constant()`
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
@@ -45,6 +46,7 @@ class FreeMatch:
     target: Target = field(default_factory=Hard)
     source: Source = field(default_factory=Teacher)
     momentum: float = 0.999
+    ramp: Ramp = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
         if not 0 <= self.momentum < 1:
@@ -68,7 +70,7 @@ class FreeMatch:
         loss_f = fairness(logits_s[w > 0], p, h)
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "mask_used": w.mean()}
         metrics |= {"loss_f": loss_f.detach()}
-        loss = loss_x + self.lambda_u * (loss_u + self.lambda_f * loss_f)
+        loss = loss_x + self.lambda_u * self.ramp(net.progress) * (loss_u + self.lambda_f * loss_f)
         return loss, metrics, {"weight": weighed, "p": p, "h": h, "steps": state["steps"] + 1}
 
 

@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
 from fewlabels.parts import Linear, Ramp, Sharpen, Target
-from fewlabels.parts.math import cross_entropy
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class MixMatch:
         mixed, mixed_targets = mixup(rows, targets, self.alpha)
         n = len(batch.x)
         logits_x, logits_u = net(mixed[:n], mixed[n:])
-        loss_x = cross_entropy(logits_x, mixed_targets[:n]).mean()
+        loss_x = net.task.supervised(logits_x, mixed_targets[:n]).mean()
         loss_u = net.task.distance(logits_u, mixed_targets[n:]).mean()
         loss = loss_x + self.lambda_u * self.ramp(net.progress) * loss_u
         return loss, {"loss_x": loss_x.detach(), "loss_u": loss_u.detach()}, state

@@ -70,7 +70,7 @@ class ReMixMatch:
         mixed, mixed_targets = mixup(rows, targets, self.alpha)
         n = len(strong_x)
         logits_x, logits_u, logits_1 = net(mixed[:n], mixed[n:], first)
-        loss_x = cross_entropy(logits_x, mixed_targets[:n]).mean()
+        loss_x = net.task.supervised(logits_x, mixed_targets[:n]).mean()
         loss_u = cross_entropy(logits_u, mixed_targets[n:]).mean()
         loss_1 = cross_entropy(logits_1, shares).mean()
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "loss_1": loss_1.detach()}

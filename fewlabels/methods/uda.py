@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
-from fewlabels.parts import Align, Fixed, Sharpen, Source, Target, Teacher, Unaligned, Weight
+from fewlabels.parts import Align, Constant, Fixed, Ramp, Sharpen, Source, Target, Teacher, Unaligned, Weight
 from fewlabels.parts.math import cross_entropy, entropy
 
 Anneal = Literal["none", "linear", "log", "exp"]
@@ -37,6 +37,7 @@ class UDA:
     source : who guesses, and in which pass; `Teacher()`
     anneal : how eta grows with progress t: "none" (every labeled row counts), "linear" (t), "exp" (e^(5 (t - 1)), for
         few labels) or "log" (1 - e^(-5 t))
+    ramp : how the unlabeled term grows; `Constant()`
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
@@ -48,6 +49,7 @@ class UDA:
     align: Align = field(default_factory=Unaligned)
     source: Source = field(default_factory=Teacher)
     anneal: Anneal = "none"
+    ramp: Ramp = field(default_factory=Constant)
 
     def __post_init__(self) -> None:
         if self.anneal not in ("none", "linear", "log", "exp"):
@@ -79,4 +81,4 @@ class UDA:
         divergence = cross_entropy(logits_s, t) - (entropy(t.clamp_min(1e-30).log()) if t.is_floating_point() else 0.0)
         loss_u = (w * divergence).mean()
         metrics = {"loss_x": loss_x.detach(), "loss_u": loss_u.detach(), "mask_used": w.mean(), "labels_used": m.mean()}
-        return loss_x + self.lambda_u * loss_u, metrics, {"align": aligned, "weight": weighed}
+        return loss_x + self.lambda_u * self.ramp(net.progress) * loss_u, metrics, {"align": aligned, "weight": weighed}

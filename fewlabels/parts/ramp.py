@@ -38,6 +38,19 @@ class Linear:
 
 
 @dataclass(frozen=True)
+class Cosine:
+    """(1 - cos(pi progress / over)) / 2, then 1 (AdaMatch)."""
+
+    over: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check_over(self.over, "Cosine")
+
+    def __call__(self, progress: float) -> float:
+        return (1 - math.cos(math.pi * min(progress / self.over, 1.0))) / 2
+
+
+@dataclass(frozen=True)
 class Gaussian:
     """exp(-5 (1 - progress / over)^2), then 1 (Laine & Aila 2017, section 2.1)."""
 
