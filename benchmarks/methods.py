@@ -106,7 +106,7 @@ def cell(rows, base, sign):
     values, gains = scale * np.array([v for v, _ in pairs]), scale * sign * np.array([v - b for v, b in pairs])
     if rows[0]["method"] == "supervised":
         return f"{values.mean():.1f}"
-    if len(pairs) < 2:
+    if len(pairs) < 3:  # an interval of two seeds says nothing
         return f"{values.mean():.1f} ({gains.mean():+.1f})".replace("-", "−")
     half = student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
     mark = " **gain**" if gains.mean() > half else " **harm**" if gains.mean() < -half else ""
