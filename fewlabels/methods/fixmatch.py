@@ -5,7 +5,7 @@ r"""FixMatch. Sohn et al., "FixMatch: Simplifying SSL with Consistency and Confi
 
 The mean runs over all unlabeled rows of the batch, not over the confident ones (eq. 4). In the paper the
 student guesses q in one joint pass (`source=Joint()`); the default here is the moving average (`Teacher`),
-cheaper and measured to be no worse: see the concepts page.
+cheaper, and no worse where it was measured: see the concepts page.
 """
 
 from dataclasses import dataclass, field
