@@ -86,7 +86,7 @@ def summary(rows, method):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--validate", action="store_true")
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--labels", type=int, default=14)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--methods", nargs="+", default=["supervised", "mean_teacher", "fixmatch"], choices=METHODS)
