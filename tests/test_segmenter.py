@@ -148,6 +148,22 @@ def test_consistency_is_zero_where_nothing_but_geometry_differs():
     assert all(entry["loss_u"] > 1e-6 for entry in noisy.history_)
 
 
+def test_the_estimator_moves_image_mask_and_unlabeled_image():
+    """A network that looks at single pixels has the same loss when all are mirrored, and another when one is not."""
+    X, y, _ = blobs()
+    seen = []
+
+    class Mirrored(fl.augment.NoAugmentation):
+        def move(self, x, draws):
+            seen.append((tuple(x.shape), x.dtype))
+            return x.flip(3)
+
+    plain, mirrored = (model(network=Brightness(), augment=a, lr=0.0).fit(X, y) for a in ("none", Mirrored()))
+    assert set(seen) == {((4, 1, 20, 20), torch.uint8), ((4, 1, 20, 20), torch.int16), ((8, 1, 20, 20), torch.uint8)}
+    for one, other in zip(plain.history_, mirrored.history_, strict=True):
+        assert one["loss_x"] == pytest.approx(other["loss_x"], rel=1e-5)
+
+
 @pytest.mark.parametrize("which", ["weak", "strong"])
 def test_weak_and_strong_leave_pixels_where_they_are(which):
     """A corner of one grey level stays that corner; Cutout is off."""
