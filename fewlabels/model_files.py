@@ -25,9 +25,10 @@ from fewlabels.classical.state import decode, encode
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError, UnsafeFileError, nearest
-from fewlabels.networks import Network, build, describe
-from fewlabels.run import Run
+from fewlabels.networks import Network, describe
+from fewlabels.run import Run, build_for
 from fewlabels.scaling import Scaling
+from fewlabels.tasks import Classes, Labels
 
 FORMAT = 1
 _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor]] = {
@@ -182,7 +183,9 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
     if isinstance(network, str) and network.startswith("your own"):
         raise InputError(f"the model has a network of {network}. Load it with fl.load(path, network=...).")
     with torch.random.fork_rng():
-        module = build(network, shape, n_outputs)
+        # the answers for a matrix of labels are a matrix
+        task = (Labels if tensors["transduction"].ndim == 2 else Classes)(n_outputs)
+        module = build_for(task, network, shape)
     prefix = "network."
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     low, high = about["levels"]

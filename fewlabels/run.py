@@ -35,7 +35,7 @@ from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.scaling import Scaling, learn_scaling
-from fewlabels.tasks import Task, adjusted
+from fewlabels.tasks import Labels, Task, adjusted
 from fewlabels.train import Step, sgd, train
 
 # Seconds between checkpoints, points in a history, rows in one prediction pass.
@@ -177,6 +177,8 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     """
     method = options.method
     recipes.check_task(method, task.name)
+    if task.name != "classes" and (options.class_balanced or options.logit_adjustment):
+        raise OptionError(f"class_balanced and logit_adjustment are for one class a row, not for {task.name}.")
     if options.logit_adjustment:
         task = adjusted(task.n_outputs, y, options.logit_adjustment)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
@@ -203,11 +205,18 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:
-    network = build(options.network, row_shape(partial), task.n_outputs).to(device)
+    network = build_for(task, options.network, row_shape(partial)).to(device)
     if partial.kind == "image":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = choose_precision(options.precision, network, device)
     return Net(network, task, average=options.average, autocast=precision)
+
+
+def build_for(task: Task, network: Network, shape: tuple[int, ...]) -> nn.Module:
+    """The network that a task asks for: with labels, two numbers for each of them."""
+    if not isinstance(task, Labels):
+        return build(network, shape, task.n_outputs)
+    return nn.Sequential(build(network, shape, 2 * task.n_labels), nn.Unflatten(1, (2, task.n_labels)))
 
 
 def row_shape(partial: Partial) -> tuple[int, ...]:

@@ -378,7 +378,7 @@ def test_classes_methods_refuse_numbers():
     from fewlabels.tasks import Numbers
 
     p = partial(table()[0], np.where(np.arange(80) < 9, 0.5, np.nan), task="numbers")
-    with pytest.raises(OptionError, match="fixmatch learns classes, not numbers.*mean_teacher"):
+    with pytest.raises(OptionError, match="fixmatch learns classes and labels, not numbers.*mean_teacher"):
         fit_run(p, Numbers(), p.y, options())
 
 

@@ -33,7 +33,7 @@ class FixMatch:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
-    tasks: ClassVar[tuple[str, ...]] = ("classes",)
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels")
 
     lambda_u: float = 1.0
     weight: Weight = field(default_factory=Fixed)

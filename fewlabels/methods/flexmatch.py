@@ -8,6 +8,7 @@ FixMatch with a threshold for each class: the body is FixMatch's, only the weigh
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from fewlabels.methods.fixmatch import FixMatch
 from fewlabels.parts import PerClass, Weight
@@ -16,5 +17,7 @@ from fewlabels.parts import PerClass, Weight
 @dataclass(frozen=True)
 class FlexMatch(FixMatch):
     """FixMatch whose threshold is lower for classes that are learnt late."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classes",)  # the weight reads whole rows
 
     weight: Weight = field(default_factory=PerClass)

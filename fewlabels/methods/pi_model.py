@@ -27,7 +27,7 @@ class PiModel:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "weak")
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "labels")
 
     lambda_u: float | None = None
     ramp: Ramp = field(default_factory=Gaussian)
@@ -41,6 +41,6 @@ class PiModel:
         outputs_x, outputs_u = net(batch.x, u2)
         loss_x = net.task.supervised(outputs_x, batch.y).mean()
         loss_u = net.task.distance(outputs_u, target).mean()
-        lambda_u = (10.0 if net.task.name == "classes" else 1.0) if self.lambda_u is None else self.lambda_u
+        lambda_u = (1.0 if net.task.name == "numbers" else 10.0) if self.lambda_u is None else self.lambda_u
         loss = loss_x + lambda_u * self.ramp(net.progress) * loss_u
         return loss, {"loss_x": loss_x.detach(), "loss_u": loss_u.detach()}, state

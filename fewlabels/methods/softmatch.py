@@ -9,6 +9,7 @@ the paper's algorithm takes them of the guesses before alignment.
 """
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from fewlabels.methods.fixmatch import FixMatch
 from fewlabels.parts import TruncatedGaussian, Weight
@@ -17,5 +18,7 @@ from fewlabels.parts import TruncatedGaussian, Weight
 @dataclass(frozen=True)
 class SoftMatch(FixMatch):
     """FixMatch in which unsure rows count a little instead of not at all."""
+
+    tasks: ClassVar[tuple[str, ...]] = ("classes",)  # the weight reads whole rows
 
     weight: Weight = field(default_factory=TruncatedGaussian)
