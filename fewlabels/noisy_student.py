@@ -73,8 +73,9 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
     balance : whether every class gets the same weight of unlabeled rows
     network : of the first teacher; as in `DeepClassifier`
     student_network : of the students, equal or larger; None takes `network`
-    augment, steps, batch_size, unlabeled_ratio, lr, weight_decay, average, precision, device, verbose, class_balanced,
-        logit_adjustment : of each training, as in `DeepClassifier`; strong augmentation is the students' noise
+    augment, steps, batch_size, unlabeled_ratio, lr, weight_decay, average, precision, device, verbose : of each
+        training, as in `DeepClassifier`; strong augmentation is the students' noise
+    class_balanced, logit_adjustment : likewise
     folder : where each round has a run folder; the same call goes on in the round where it was interrupted
     random_state : seed; round r trains with seed + r
 

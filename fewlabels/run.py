@@ -134,7 +134,7 @@ class Run:
         device = torch.device(self.facts["device"])
         if device.type not in devices_here():
             device = torch.device("cpu")
-        exact = isinstance(self.network, MLP) and device.type != "mps"
+        exact = any(isinstance(m, MLP) for m in self.network.modules()) and device.type != "mps"
         dtype, chunks = torch.float64 if exact else torch.float32, []
         network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
         for start in range(0, len(x), _CHUNK):
@@ -239,7 +239,7 @@ def _train(
     augment = as_augmentation(options.augment, partial.kind)
     # a method of one's own need not name what it does not use
     copies, copies_x = told.augment, getattr(told, "augment_x", ())
-    method = learning_augmentation(told, augment, task) if "strong" in (*copies, *copies_x) else told
+    method = _with_learning(told, augment, task) if "strong" in (*copies, *copies_x) else told
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
     saver = _Saver(options, partial, net, optimizer)
@@ -272,7 +272,7 @@ def _train(
     return history.entries, saver.seconds()
 
 
-def learning_augmentation(method: Method, augment: Augmentation, task: Task) -> Method:
+def _with_learning(method: Method, augment: Augmentation, task: Task) -> Method:
     """The method, and beside it the augmentation if that learns.
 
     Raises

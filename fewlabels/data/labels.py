@@ -142,7 +142,10 @@ def _ravelled(y: NDArray[Any]) -> NDArray[Any]:
     hint = "Pass one label a row."
     if y.ndim == 2 and y.dtype.kind in "biuf" and y.size and y.min() >= 0 and y.max() <= 1:
         kind = "a one-hot or multilabel" if np.isin(y, (0, 1)).all() else "a soft-label"
-        hint = f"It looks like {kind} matrix: pass y.argmax(axis=1), with -1 where a row is unlabeled."
+        hint = (
+            f"It looks like {kind} matrix: pass y.argmax(axis=1), with -1 where a row is unlabeled. Several labels a "
+            "row are for DeepClassifier.fit alone, as an array."
+        )
     raise InputError(f"y should be a 1d array, got an array of shape {y.shape} instead. {hint}")
 
 
