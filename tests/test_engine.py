@@ -159,6 +159,20 @@ def test_teacher_is_the_warm_started_moving_average():
     assert net.teacher.weight.item() == pytest.approx(reference.moving_average(values, 0.9), rel=1e-5)
 
 
+def test_the_teachers_running_statistics_are_averaged_like_its_weights():
+    """Neither left at their start nor copied: they would then belong to other weights."""
+    norm = nn.BatchNorm1d(2)
+    net = Net(nn.Sequential(norm, nn.Linear(2, 2)), Classes(2), average=0.9)
+    values = [norm.running_mean[0].item()]
+    for step in range(12):
+        net.warm_start(step)
+        net(torch.randn(16, 2) + step)
+        net.follow(step)
+        values.append(norm.running_mean[0].item())
+    assert net.teacher[0].running_mean[0].item() == pytest.approx(reference.moving_average(values, 0.9), rel=1e-5)
+    assert net.teacher[0].num_batches_tracked == 12
+
+
 def test_guess_leaves_running_statistics_as_they_are_and_uses_those_of_the_batch():
     net = Net(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), Classes(4))
     net.warm_start(0)
