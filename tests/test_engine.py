@@ -15,7 +15,7 @@ from fewlabels import methods
 from fewlabels.augment import Images, NoAugmentation, Tables
 from fewlabels.batches import Pool, batches, draw
 from fewlabels.errors import DivergenceError, InputError, OptionError
-from fewlabels.method import Net
+from fewlabels.method import Batch, Net
 from fewlabels.networks import build
 from fewlabels.partial_labels import partial
 from fewlabels.run import Options, fit_run
@@ -225,6 +225,18 @@ def test_learning_rate_is_the_papers_cosine():
     assert learning_rate(0.03, 0.0) == 0.03
     assert learning_rate(0.03, 1.0) == pytest.approx(0.03 * np.cos(7 * np.pi / 16))
     assert learning_rate(1.0, 1.0) == pytest.approx(0.195, abs=1e-3)
+
+
+def test_every_group_of_weights_is_taught_at_the_schedules_rate():
+    net = Net(nn.Linear(3, 2), Classes(2))
+    optimizer = sgd(net.student, 0.5, 0.01)
+    batch = Batch(torch.randn(4, 3), torch.arange(4) % 2, (), torch.arange(0))
+    rates = [
+        [group["lr"] for group in optimizer.param_groups]
+        for _ in train(net, methods.Supervised(), {}, [batch] * 3, optimizer, lr=0.5, steps=8, seed=0, start=2)
+    ]
+    assert rates == [[learning_rate(0.5, step / 8)] * 2 for step in (2, 3, 4)]
+    assert rates[0] != rates[1]
 
 
 def test_weight_decay_reaches_weights_alone():
