@@ -113,8 +113,7 @@ def batches(
     class_balanced : whether classes take turns in the labeled rows, however many rows each has
     """
 
-    codes = pool.y.cpu().numpy() if class_balanced else np.empty(0)
-    groups = [np.flatnonzero(codes == c) for c in np.unique(codes)]
+    groups = _by_class(pool.y) if class_balanced else []
 
     def plan(step: int) -> tuple[Draw, Draw]:
         if class_balanced:
@@ -158,6 +157,11 @@ def batches(
             tuple(augmented(rows_x, copy, _MORE_X + i, ids_x, x.passes) for i, copy in enumerate(copies_x)),
             probe(rows_x, ids_x, x.passes),
         )
+
+
+def _by_class(y: Tensor) -> list[NDArray[np.int64]]:
+    classes = y.cpu().numpy()
+    return [np.flatnonzero(classes == c) for c in np.unique(classes)]
 
 
 def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[Draw, Draw], Tensor]]:

@@ -17,11 +17,11 @@ from fewlabels.data.inputs import check_X
 from fewlabels.errors import OptionError
 from fewlabels.method import Method
 from fewlabels.networks import Network
-from fewlabels.partial_labels import Partial, partial
+from fewlabels.partial_labels import Partial, partial, partial_matrix
 from fewlabels.progress import Verbose
 from fewlabels.run import Options, Run, fit_run
 from fewlabels.seeds import check_seed
-from fewlabels.tasks import Classes, Numbers, Task
+from fewlabels.tasks import Classes, Labels, Numbers, Task
 
 __all__ = ["DeepClassifier", "DeepRegressor", "load"]
 
@@ -130,7 +130,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
 
     Attributes
     ----------
-    classes_ : (K,) in the type of y
+    classes_ : (K,) in the type of y; with K labels 0 to K - 1, their columns
     n_features_in_, feature_names_in_ : what fit saw
     transduction_ : (N,) the given label of each labeled row, the predicted one of every other
     history_ : list of dicts, at most 200: "step", "loss", and the method's metrics
@@ -192,32 +192,34 @@ class DeepClassifier(ClassifierMixin, _Deep):
         Parameters
         ----------
         X : (N, D) table or frame, images (N, H, W[, C]), a list of image paths
-        y : (N,)
+        y : (N,) classes; or (N, K) zeros and ones, any of K labels for each row. There an unlabeled row is all NaN
+            (or -1), and a single NaN is a label that is not known
 
         Raises
         ------
         InputError : the data cannot be used; OptionError : an option cannot; DivergenceError : the loss blew up
         """
-        return self.learn(partial(X, y, task="classes"))
+        several = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
+        return self.learn(partial_matrix(X, y) if several else partial(X, y, task="classes"))
 
     def learn(self, data: Partial) -> Self:
         """`fit` for rows that are through the door already."""
         assert data.classes is not None
-        self._fit(data, Classes(len(data.classes)), data.y)
+        self._fit(data, (Classes if data.y.ndim == 1 else Labels)(len(data.classes)), data.y)
         # after the training: a refit that fails leaves the fitted model whole
         self.classes_ = data.classes
         guessed = self.run_.outputs(data.x).argmax(1).numpy()
-        guessed[data.labeled] = data.y
+        guessed[data.labeled] = np.where(data.y < 0, guessed[data.labeled], data.y)
         self.transduction_ = self.classes_[guessed]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """(N, K) probabilities, columns as in `classes_`."""
+        """(N, K) probabilities, columns as in `classes_`; with labels, each column that of the label."""
         proba: NDArray[np.float64] = self._outputs(X).double().softmax(1).numpy()
-        return proba
+        return proba[:, 1] if proba.ndim == 3 else proba
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """(N,) the likeliest class of each row, in the type of y."""
+        """(N,) the likeliest class of each row, in the type of y; with labels, (N, K) zeros and ones."""
         likeliest = self._outputs(X).argmax(1).numpy()  # first: it says so if the model is not fitted
         guess: NDArray[Any] = self.classes_[likeliest]
         return guess

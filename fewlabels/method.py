@@ -40,7 +40,7 @@ class Method(Protocol):
     """
 
     augment: ClassVar[tuple[str, ...]]  # which augmentations `batch.u` holds, e.g. ("weak", "strong")
-    tasks: ClassVar[tuple[str, ...]]  # "classes", "numbers", "masks"
+    tasks: ClassVar[tuple[str, ...]]  # "classes", "numbers", "labels", "masks"
 
     def init(self, n_classes: int, n_rows: int) -> State:
         """The state before the first step."""

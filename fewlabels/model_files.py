@@ -25,10 +25,11 @@ from fewlabels.classical.state import decode, encode
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError, UnsafeFileError, nearest
-from fewlabels.networks import Network, build, describe
-from fewlabels.run import Run
+from fewlabels.networks import Network, describe
+from fewlabels.run import Run, build_for
 from fewlabels.scaling import Scaling
 from fewlabels.segmenter import DeepSegmenter
+from fewlabels.tasks import Classes, Labels, Masks
 
 FORMAT = 1
 _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor | DeepSegmenter]] = {
@@ -187,12 +188,18 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
     if isinstance(network, str) and network.startswith("your own"):
         raise InputError(f"the model has a network of {network}. Load it with fl.load(path, network=...).")
     with torch.random.fork_rng():
-        module = build(network, shape, n_outputs, masks=about["estimator"] == "DeepSegmenter")
+        module = build_for(_task(about, tensors["transduction"])(n_outputs), network, shape)
     prefix = "network."
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     low, high = about["levels"]
     scaling = Scaling(form.kind, tensors["scaling.mean"].numpy(), tensors["scaling.std"].numpy(), low, high)
     return Run(module.eval().requires_grad_(False), scaling, about["history"], about["facts"])
+
+
+def _task(about: dict[str, Any], transduction: Tensor) -> type[Classes | Labels | Masks]:
+    if about["estimator"] == "DeepSegmenter":
+        return Masks
+    return Labels if transduction.ndim == 2 else Classes  # the answers for a matrix of labels are a matrix
 
 
 def _restore_targets(model: Any, about: dict[str, Any], transduction: Any) -> None:

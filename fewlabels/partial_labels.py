@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.data.inputs import Form, read_X
-from fewlabels.data.labels import USUAL_MARKS, Labels, Task, as_vector, read_labels
+from fewlabels.data.labels import USUAL_MARKS, Labels, Task, as_vector, read_indicators, read_labels
 from fewlabels.data.masks import as_codes, find_classes, read_masks
 from fewlabels.errors import InputError
 
@@ -130,6 +130,16 @@ def _masked(x: Any, y: Any, form: Form) -> Partial:
     masks = read_masks(y, x.shape[:3])
     classes = find_classes(masks, len(x))
     return Partial(x, as_codes(masks.values, classes), masks.rows, classes, form.kind)
+
+
+def partial_matrix(X: Any, y: Any) -> Partial:
+    """`partial` for an indicator matrix y (N, K): zeros and ones, NaN or -1 where not known; all of that: unlabeled.
+
+    `y` of the result is (L, K) int64 with -1 where not known, `classes` the columns 0 to K - 1.
+    """
+    known = read_indicators(y)
+    rows = partial(X, np.where((known < 0).all(1), np.nan, 0.0), task="numbers")
+    return replace(rows, y=known[rows.labeled], classes=np.arange(known.shape[1]))
 
 
 def _classes(labels: Labels, min_per_class: int) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -29,7 +29,9 @@ def check_task(method: Method, task: str) -> None:
     from fewlabels.estimators import methods_for  # which knows the recipes, and is above them
 
     if task not in method.tasks:
-        raise OptionError(f"{method_name(method)} learns {' and '.join(method.tasks)}, not {task}. {methods_for(task)}")
+        *most, last = method.tasks
+        learns = f"{', '.join(most)} and {last}" if most else last
+        raise OptionError(f"{method_name(method)} learns {learns}, not {task}. {methods_for(task)}")
 
 
 def as_method(method: Any) -> Method:

@@ -36,7 +36,7 @@ from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.scaling import Scaling, learn_scaling
-from fewlabels.tasks import Task, adjusted
+from fewlabels.tasks import Labels, Masks, Task, adjusted
 from fewlabels.train import Step, sgd, train
 
 # Seconds between checkpoints, points in a history, rows (and pixels) at most in one prediction pass.
@@ -162,7 +162,7 @@ class Run:
         device = torch.device(self.facts["device"])
         if device.type not in devices_here():
             device = torch.device("cpu")
-        exact = isinstance(self.network, MLP) and device.type != "mps"
+        exact = any(isinstance(m, MLP) for m in self.network.modules()) and device.type != "mps"
         dtype = torch.float64 if exact else torch.float32
         network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
         size = _CHUNK if self.scaling.kind == "table" else max(1, min(_CHUNK, _CHUNK_PIXELS // math.prod(x.shape[1:3])))
@@ -205,6 +205,8 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     """
     method = options.method
     recipes.check_task(method, task.name)
+    if task.name != "classes" and (options.class_balanced or options.logit_adjustment):
+        raise OptionError(f"class_balanced and logit_adjustment are for one class a row, not for {task.name}.")
     if options.logit_adjustment:
         task = adjusted(task.n_outputs, y, options.logit_adjustment)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
@@ -231,9 +233,8 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:
-    masks = task.name == "masks"
-    network = build(options.network, row_shape(partial), task.n_outputs, masks=masks).to(device)
-    if masks:
+    network = build_for(task, options.network, row_shape(partial)).to(device)
+    if isinstance(task, Masks):
         _check_sides(network, row_shape(partial), task.n_outputs, device)
     if partial.kind == "image":
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -252,6 +253,13 @@ def _check_sides(network: nn.Module, shape: tuple[int, ...], n_classes: int, dev
             f"the network turns an image (1, {', '.join(map(str, shape))}) into outputs {found}; masks need one value "
             f"for each class and pixel, {(1, n_classes, *shape[1:])}. Use network='unet', or end yours in such a layer."
         )
+
+
+def build_for(task: Task, network: Network, shape: tuple[int, ...]) -> nn.Module:
+    """The network that a task asks for: with labels, two numbers for each of them."""
+    if not isinstance(task, Labels):
+        return build(network, shape, task.n_outputs, masks=isinstance(task, Masks))
+    return nn.Sequential(build(network, shape, 2 * task.n_labels), nn.Unflatten(1, (2, task.n_labels)))
 
 
 def row_shape(partial: Partial) -> tuple[int, ...]:
@@ -274,7 +282,7 @@ def _train(
     augment = as_augmentation(options.augment, partial.kind)
     # a method of one's own need not name what it does not use
     copies, copies_x = told.augment, getattr(told, "augment_x", ())
-    method = learning_augmentation(told, augment, task) if "strong" in (*copies, *copies_x) else told
+    method = _with_learning(told, augment, task) if "strong" in (*copies, *copies_x) else told
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
     saver = _Saver(options, partial, net, optimizer)
@@ -309,7 +317,7 @@ def _train(
     return history.entries, saver.seconds()
 
 
-def learning_augmentation(method: Method, augment: Augmentation, task: Task) -> Method:
+def _with_learning(method: Method, augment: Augmentation, task: Task) -> Method:
     """The method, and beside it the augmentation if that learns.
 
     Raises

@@ -66,6 +66,29 @@ def adjusted(n_classes: int, y: NDArray[np.int64], tau: float) -> Classes:
 
 
 @dataclass(frozen=True)
+class Labels:
+    """Any of K labels for each row: K questions with two answers each, told apart like pixels.
+
+    Outputs (B, 2, K), targets (B, K) of 0 and 1, -1 where nobody knows. A softmax over two logits is the sigmoid of
+    their difference.
+    """
+
+    n_labels: int
+    n_outputs: int = 2
+    name: str = "labels"
+    consistency: float = 50.0
+
+    def supervised(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(outputs, y)
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(1)
+
+    def distance(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return (outputs.softmax(1) - target).square().mean(1)
+
+
+@dataclass(frozen=True)
 class Numbers:
     """A number for each row: outputs (B, 1), targets (B,), standardized."""
 

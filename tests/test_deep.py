@@ -141,7 +141,7 @@ def test_the_baseline_differs_in_the_method_alone():
         (lambda: fl.DeepClassifier("fixmacht"), "Did you mean 'fixmatch'"),
         (lambda: fl.DeepClassifier(fl.methods.FixMatch), "expected a name or a recipe"),
         (lambda: fl.DeepClassifier(random_state=-1), "random_state=-1"),
-        (lambda: fl.DeepRegressor("fixmatch"), "learns classes and masks, not numbers"),
+        (lambda: fl.DeepRegressor("fixmatch"), "learns classes, labels and masks, not numbers"),
     ],
 )
 def test_senseless_parameters_are_refused(build, words):

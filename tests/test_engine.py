@@ -15,7 +15,7 @@ from fewlabels import methods
 from fewlabels.augment import Images, NoAugmentation, Tables
 from fewlabels.batches import Pool, batches, draw
 from fewlabels.errors import DivergenceError, InputError, OptionError
-from fewlabels.method import Net
+from fewlabels.method import Batch, Net
 from fewlabels.networks import build
 from fewlabels.partial_labels import partial
 from fewlabels.run import Options, fit_run
@@ -159,6 +159,20 @@ def test_teacher_is_the_warm_started_moving_average():
     assert net.teacher.weight.item() == pytest.approx(reference.moving_average(values, 0.9), rel=1e-5)
 
 
+def test_the_teachers_running_statistics_are_averaged_like_its_weights():
+    """Neither left at their start nor copied: they would then belong to other weights."""
+    norm = nn.BatchNorm1d(2)
+    net = Net(nn.Sequential(norm, nn.Linear(2, 2)), Classes(2), average=0.9)
+    values = [norm.running_mean[0].item()]
+    for step in range(12):
+        net.warm_start(step)
+        net(torch.randn(16, 2) + step)
+        net.follow(step)
+        values.append(norm.running_mean[0].item())
+    assert net.teacher[0].running_mean[0].item() == pytest.approx(reference.moving_average(values, 0.9), rel=1e-5)
+    assert net.teacher[0].num_batches_tracked == 12
+
+
 def test_guess_leaves_running_statistics_as_they_are_and_uses_those_of_the_batch():
     net = Net(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)), Classes(4))
     net.warm_start(0)
@@ -211,6 +225,18 @@ def test_learning_rate_is_the_papers_cosine():
     assert learning_rate(0.03, 0.0) == 0.03
     assert learning_rate(0.03, 1.0) == pytest.approx(0.03 * np.cos(7 * np.pi / 16))
     assert learning_rate(1.0, 1.0) == pytest.approx(0.195, abs=1e-3)
+
+
+def test_every_group_of_weights_is_taught_at_the_schedules_rate():
+    net = Net(nn.Linear(3, 2), Classes(2))
+    optimizer = sgd(net.student, 0.5, 0.01)
+    batch = Batch(torch.randn(4, 3), torch.arange(4) % 2, (), torch.arange(0))
+    rates = [
+        [group["lr"] for group in optimizer.param_groups]
+        for _ in train(net, methods.Supervised(), {}, [batch] * 3, optimizer, lr=0.5, steps=8, seed=0, start=2)
+    ]
+    assert rates == [[learning_rate(0.5, step / 8)] * 2 for step in (2, 3, 4)]
+    assert rates[0] != rates[1]
 
 
 def test_weight_decay_reaches_weights_alone():
@@ -378,7 +404,7 @@ def test_classes_methods_refuse_numbers():
     from fewlabels.tasks import Numbers
 
     p = partial(table()[0], np.where(np.arange(80) < 9, 0.5, np.nan), task="numbers")
-    with pytest.raises(OptionError, match="fixmatch learns classes and masks, not numbers.*mean_teacher"):
+    with pytest.raises(OptionError, match="fixmatch learns classes, labels and masks, not numbers.*mean_teacher"):
         fit_run(p, Numbers(), p.y, options())
 
 

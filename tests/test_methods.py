@@ -237,6 +237,16 @@ def test_the_unlabeled_mean_runs_over_all_rows_not_over_the_confident_ones():
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_one_joint_pass_a_step_moves_the_running_statistics(name):
+    """Labeled and unlabeled rows in passes of their own would be normalized by other statistics than at prediction."""
+    norm = nn.BatchNorm1d(8)
+    net = Net(nn.Sequential(nn.Linear(D, 8), norm, nn.Linear(8, K)), Classes(K))
+    recipe = methods.NAMES[name]()
+    take_loss(recipe, net, make_batch(recipe))
+    assert norm.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("classes", [1, 2])
 def test_batches_with_missing_classes_and_a_single_row_work(name, classes):
     recipe = methods.NAMES[name]()

@@ -17,6 +17,7 @@ their weights do nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from numbers import Integral, Real
 
 import torch
@@ -58,8 +59,8 @@ class CTAugment(Images):
 
     def __post_init__(self) -> None:
         Images.__post_init__(self)
-        check_option(self, "n_ops", Integral, 1, 100, "1, 2, ...: without operations there is nothing to learn")
-        check_option(self, "bins", Integral, 1, 10_000, "1, 2, ...")
+        check_option(self, "n_ops", Integral, 1, inf, "1, 2, ...: without operations there is nothing to learn")
+        check_option(self, "bins", Integral, 1, inf, "1, 2, ...")
         check_option(self, "decay", Real, 0, 1, "a decay between 0 and 1")
         check_option(self, "threshold", Real, 0, 1, "a share of the largest weight between 0 and 1")
 

@@ -64,6 +64,28 @@ def read_labels(y: Any, *, task: Task = "classes", unlabeled: Any = USUAL_MARKS)
     return Labels(values, rows, len(vector), name)
 
 
+def read_indicators(y: Any) -> NDArray[np.int64]:
+    """(N, K) zeros and ones, and -1 where y is NaN or -1.
+
+    Raises
+    ------
+    InputError : anything else stands there
+    """
+    try:
+        values = np.asarray(y, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("y is a matrix and not all numbers. A matrix of labels holds 0, 1, and NaN or -1.") from None
+    values = np.where(np.isnan(values), -1, values)
+    wrong = np.argwhere(~np.isin(values, (-1, 0, 1)))
+    if len(wrong):
+        row, column = wrong[0]
+        raise InputError(
+            f"y[{row}, {column}] = {values[row, column]:g}. A matrix of labels holds 0 and 1, and NaN or -1 where a "
+            "label is not known. For one class a row pass y.argmax(axis=1), with -1 where it is unlabeled."
+        )
+    return values.astype(np.int64)
+
+
 def guess_task(y: Any) -> Task:
     """The task that labels fit when nobody says.
 
@@ -127,7 +149,10 @@ def _ravelled(y: NDArray[Any]) -> NDArray[Any]:
     hint = "Pass one label a row."
     if y.ndim == 2 and y.dtype.kind in "biuf" and y.size and y.min() >= 0 and y.max() <= 1:
         kind = "a one-hot or multilabel" if np.isin(y, (0, 1)).all() else "a soft-label"
-        hint = f"It looks like {kind} matrix: pass y.argmax(axis=1), with -1 where a row is unlabeled."
+        hint = (
+            f"It looks like {kind} matrix: pass y.argmax(axis=1), with -1 where a row is unlabeled. Several labels a "
+            "row are for DeepClassifier.fit alone, as an array."
+        )
     raise InputError(f"y should be a 1d array, got an array of shape {y.shape} instead. {hint}")
 
 

@@ -40,7 +40,7 @@ class AdaMatch:
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
     augment_x: ClassVar[tuple[str, ...]] = ("strong",)
-    tasks: ClassVar[tuple[str, ...]] = ("classes",)
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels")
 
     lambda_u: float = 1.0
     tau: float = 0.9

@@ -37,7 +37,7 @@ class DeFixMatch:
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
     augment_x: ClassVar[tuple[str, ...]] = ("strong",)
-    tasks: ClassVar[tuple[str, ...]] = ("classes",)
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels")
 
     lambda_u: float = 0.5
     tau: float = 0.95

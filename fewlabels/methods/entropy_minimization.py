@@ -27,7 +27,7 @@ class EntropyMinimization:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak",)
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "masks")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels", "masks")
 
     lambda_u: float = 1.0
     ramp: Ramp = field(default_factory=Linear)

@@ -33,7 +33,7 @@ class FixMatch:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "masks")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels", "masks")
 
     lambda_u: float = 1.0
     weight: Weight = field(default_factory=Fixed)

@@ -28,7 +28,7 @@ class MeanTeacher:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "weak")
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "masks")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "labels", "masks")
 
     lambda_u: float | None = None
     ramp: Ramp = field(default_factory=Gaussian)

@@ -27,7 +27,7 @@ class PiModel:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "weak")
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "masks")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "labels", "masks")
 
     lambda_u: float | None = None
     ramp: Ramp = field(default_factory=Gaussian)

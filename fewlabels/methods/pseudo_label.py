@@ -29,7 +29,7 @@ class PseudoLabel:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak",)
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "masks")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels", "masks")
 
     lambda_u: float = 1.0
     weight: Weight = field(default_factory=Fixed)

@@ -16,7 +16,7 @@ class Supervised:
     """The task's loss on the labeled rows; unlabeled rows are not even drawn."""
 
     augment: ClassVar[tuple[str, ...]] = ()
-    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "masks")
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "labels", "masks")
 
     def init(self, n_classes: int, n_rows: int) -> State:
         return {}

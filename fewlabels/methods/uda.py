@@ -41,7 +41,7 @@ class UDA:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
-    tasks: ClassVar[tuple[str, ...]] = ("classes",)
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels")
 
     lambda_u: float = 1.0
     weight: Weight = field(default_factory=lambda: Fixed(tau=0.8))

@@ -38,7 +38,7 @@ class VAT:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak",)
-    tasks: ClassVar[tuple[str, ...]] = ("classes",)
+    tasks: ClassVar[tuple[str, ...]] = ("classes", "labels")
 
     lambda_u: float = 1.0
     epsilon: float = 0.15
