@@ -18,6 +18,7 @@ LAYERS = [
     {"tasks", "method", "augment", "networks", "verdict", "devices"},
     {"methods", "scaling", "batches", "train", "checkpoint"},
     {"recipes", "run", "deep", "noisy_student", "estimators", "classical", "graph", "model_files"},
+    {"audits"},
     {"comparison"},
     {"report"},
     {"runs", "cli", "__main__"},
