@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_info
 
+from fewlabels.audits.auditing import Audit, examine
 from fewlabels.classical.base import Classical
 from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, guess_task, read_labels
@@ -51,6 +52,7 @@ class Comparison:
     command : the exact command or call that repeats this
     seconds : {"baseline": s, "candidate": s}
     remarks : what a classical candidate says of its own fit: its fitted attributes that are plain values
+    audit : the checks of the data before training, or None
     """
 
     task: str
@@ -72,6 +74,7 @@ class Comparison:
     command: str
     seconds: dict[str, float]
     remarks: dict[str, Any] = field(default_factory=dict)
+    audit: Audit | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -104,6 +107,7 @@ def compare(
     folder: str | Path | None = None,
     verbose: Verbose = "auto",
     random_state: int | None = None,
+    audit: bool = True,
     command: str | None = None,
 ) -> Comparison:
     """Train a supervised baseline and a semi-supervised candidate, and judge them on rows neither has seen.
@@ -130,6 +134,7 @@ def compare(
         the baseline's mean absolute error
     folder : a run folder; an interrupted comparison goes on there
     random_state : seed of both trainings and of the held-out rows; None draws one, which the report names
+    audit : whether to check the data before training, see `fewlabels.audit`; about a second, it stops nothing
     command : what the report names as the command that repeats this
 
     Returns
@@ -165,6 +170,7 @@ def compare(
         raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
     y_test = check_evaluation(X_test, y_test, data, sparse=sparse)
     rows_eval = rows_eval if held_out else np.arange(len(y_test))
+    found = examine(data, X_test, y_test, seed=seed) if audit else None
     _set_if_there(candidate, random_state=seed)
     baseline, seconds = candidate.baseline(), {}
     for model, role in ((baseline, "baseline"), (candidate, "candidate")):
@@ -195,6 +201,7 @@ def compare(
         command=command or f"fewlabels.compare(X, y, ..., method={candidate!r}, random_state={seed})",
         seconds=seconds,
         remarks=_remarks(candidate),
+        audit=found,
     )
 
 

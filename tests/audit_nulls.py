@@ -54,10 +54,10 @@ DESIGNS = {f.__name__: f for f in (gaussian, heavy_tails, categories, imbalanced
 
 
 def draw(design, n_l, seed):
-    """(X, y) of which the first n_l rows carry labels of two or more classes, with a pool twice as large."""
+    """(X, y) of which the first n_l rows carry labels of two or more classes, the rest of 160 rows or as many again being the pool."""
     rng = np.random.default_rng([seed, n_l])
     while True:
-        x, y = DESIGNS[design](rng, n_l + max(160, 2 * n_l))
+        x, y = DESIGNS[design](rng, n_l + max(160, n_l))
         if len(np.unique(y[:n_l])) > 1:
             return x, np.where(np.arange(len(y)) < n_l, y, -1)
 
@@ -135,8 +135,9 @@ MUTANTS = {
 }
 
 
-def mutant_p(name, design, n_l, seed):
-    return float(MUTANTS[name](view_of(*draw(design, n_l, seed), seed)))
+def mutant_p(design, n_l, seed):
+    view = view_of(*draw(design, n_l, seed), seed)
+    return {name: float(mutant(view)) for name, mutant in MUTANTS.items()}
 
 
 # Data in which something is wrong: 20 columns, three classes, 10 of the columns carry them.
@@ -159,7 +160,7 @@ def strangers(share):
         y = rng.choice(3, n_l + n_u, p=[0.5, 0.3, 0.2])
         x = clouds(rng, y)
         odd = n_l + np.flatnonzero(rng.random(n_u) < share)
-        x[odd] = clouds(rng, np.full(len(odd), 3)) + np.where(np.arange(20) == 4, 2.0, 0.0)
+        x[odd] = clouds(rng, np.full(len(odd), 3)) + np.where(np.arange(20) == 4, 5.0, 0.0)
         return x, y
 
     made.__doc__ = f"{100 * share:.0f} % of the pool belong to a fourth class."

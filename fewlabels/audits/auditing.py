@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ def audit(
     task: Task | None = None,
     provenance: Provenance = "unknown",
     encoder: Encoder | None = None,
+    feature_names: Sequence[str] | None = None,
     random_state: Any = 0,
 ) -> Audit:
     """Check data before training. The labels of unlabeled rows do not exist here, and y_test is counted, never fitted.
@@ -122,6 +123,7 @@ def audit(
         was unsure of them) or "unknown"
     encoder : a function, rows -> (n, D) features that mean more than pixels do. It must not have been trained on
         these labels: it would know the labeled rows, and the shift checks would alarm
+    feature_names : names of the columns of an array, for the texts; a frame brings its own
     random_state : seed of samples and permutations
 
     Returns
@@ -140,12 +142,27 @@ def audit(
     >>> found.worst, found["duplicates"].level
     ('look', 'ok')
     """
-    began = time.perf_counter()
     if provenance not in ("unknown", "random", "balanced", "active"):
         raise OptionError(f"provenance={provenance!r}; expected 'unknown', 'random', 'balanced' or 'active'.")
     seed = check_seed(random_state)
     data = partial(X, y, task=task or guess_task(y), sparse=True)
+    return examine(data, X_test, y_test, provenance, encoder, feature_names, seed)
+
+
+def examine(
+    data: Partial,
+    X_test: Any = None,
+    y_test: Any = None,
+    provenance: Provenance = "unknown",
+    encoder: Encoder | None = None,
+    feature_names: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Audit:
+    """`audit` of data that has passed the door already."""
+    began = time.perf_counter()
     x_test, labels = _test_rows(X_test, y_test, data)
+    if feature_names is not None:
+        data = replace(data, feature_names=_names(feature_names, data))
     view = look_at(data, x_test, labels, provenance=provenance, encoder=encoder, seed=seed)
     findings = decide([check(view) for check in CHECKS])
     facts = {
@@ -159,6 +176,12 @@ def audit(
         "seconds": time.perf_counter() - began,
     }
     return Audit(findings, data, facts)
+
+
+def _names(names: Sequence[str], data: Partial) -> tuple[str, ...]:
+    if data.kind != "table" or len(names) != data.x.shape[1]:
+        raise OptionError(f"feature_names has {len(names)} names; expected one for each column of a table X.")
+    return tuple(map(str, names))
 
 
 def _test_rows(X_test: Any, y_test: Any, data: Partial) -> tuple[Any, Any]:

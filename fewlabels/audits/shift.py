@@ -108,8 +108,7 @@ def mmd(x_l: Floats, x_u: Floats, rng: np.random.Generator, permutations: int = 
 def gaussian_kernel(x: Floats) -> Floats:
     """(N, N) exp(-|x - y|^2 / (2 m^2)), m the median distance between different rows."""
     squared: Floats = cdist(x, x, "sqeuclidean")
-    apart = squared[np.triu_indices(len(x), 1)]
-    apart = apart[apart > 0]
+    apart = squared[squared > 0]
     width = float(np.median(apart)) if len(apart) else 1.0
     np.exp(np.divide(squared, -2 * width, out=squared), out=squared)
     return squared
