@@ -194,6 +194,8 @@ def _test_rows(X_test: Any, y_test: Any, data: Partial) -> tuple[Any, Any]:
     if y_test is None:
         return x_test, None
     labels = read_labels(y_test, task="numbers" if data.classes is None else "classes")
+    if not len(labels.rows) and labels.n_rows == x_test.shape[0]:
+        return x_test, None  # a file of test rows whose label column is empty
     if labels.n_rows != x_test.shape[0] or len(labels.rows) != labels.n_rows:
         raise InputError(
             f"X_test has {x_test.shape[0]} rows and y_test {len(labels.rows)} labels. Give one label for each row."
