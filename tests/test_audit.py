@@ -329,6 +329,8 @@ def test_a_shifted_pool_is_found_and_its_column_named():
     assert all(row < 100 for row in both["labeled rows unlike the unlabeled"])
     assert all(row >= 100 for row in both["unlabeled rows unlike the labeled"])
     sparse = fl.audit(csr_array(x * (x > 2)), y)
+    wide = np.concatenate([np.random.default_rng(0).normal(size=(600, 600)), x], axis=1)
+    assert fl.audit(wide, y)["shift"].evidence["columns that differ most"][0]["column"] == "column 604"
     assert sparse["shift"].evidence["columns that differ most"][0]["column"] == "column 4"
 
 
@@ -362,6 +364,8 @@ def test_test_rows_in_training_stop():
     assert found.worst == found["duplicates"].level == "stop"
     assert found["duplicates"].evidence["test rows in question"] == [7]
     assert found["duplicates"].rows == (4,)
+    assert fl.audit(csr_array(x), y, x_test)["duplicates"].level == "stop"
+    assert fl.audit(x, y, csr_array(x_test))["duplicates"].level == "stop"
     x_test[7] = x[250]  # an unlabeled one
     found = fl.audit(x, y, x_test)["duplicates"]
     assert found.level == "look"

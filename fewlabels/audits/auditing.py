@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from scipy.sparse import csr_array, issparse
+
 from fewlabels.audits import CHECKS
 from fewlabels.audits.features import Encoder
 from fewlabels.audits.finding import Finding, Level, decide
@@ -191,6 +193,8 @@ def _test_rows(X_test: Any, y_test: Any, data: Partial) -> tuple[Any, Any]:
             raise InputError("y_test was given without X_test. Give both, or neither.")
         return None, None
     x_test = check_X(X_test, like=data.form, name="the audit's X", sparse=True)
+    if issparse(x_test) != issparse(data.x):  # copies are found by their bytes, so both need one form
+        x_test = csr_array(x_test) if issparse(data.x) else x_test.toarray()
     if y_test is None:
         return x_test, None
     labels = read_labels(y_test, task="numbers" if data.classes is None else "classes")

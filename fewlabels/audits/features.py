@@ -44,15 +44,18 @@ def features(x: Any, rows: NDArray[np.int64], encoder: Encoder | None = None, se
     """
     sub = x.take(rows) if isinstance(x, ImageFiles) else x[rows]
     if encoder is not None:
-        return _standardized(_encoded(encoder, sub)), "your encoder's features, standardized"
+        return _narrow(_standardized(_encoded(encoder, sub)), "your encoder's features")
     if issparse(sub):
         return _from_sparse(sub, seed)
     if sub.ndim == 4:
         return _components(_small(sub).reshape(len(sub), -1), "of the pixels")
-    standardized = _standardized(sub)
-    if sub.shape[1] <= WIDEST:
-        return standardized, "the columns, standardized"
-    return _components(standardized, "of the standardized columns")
+    return _narrow(_standardized(sub), "the columns")
+
+
+def _narrow(standardized: Floats, what: str) -> tuple[Floats, str]:
+    if standardized.shape[1] <= WIDEST:
+        return standardized, f"{what}, standardized"
+    return _components(standardized, f"of {what}, standardized")
 
 
 def _encoded(encoder: Encoder, sub: Any) -> Floats:
@@ -76,7 +79,7 @@ def _components(x: Floats, of_what: str) -> tuple[Floats, str]:
     """The first principal components, all divided by one number so that a component is of size 1 on average."""
     from sklearn.decomposition import PCA
 
-    k = min(COMPONENTS, len(x) - 1, x.shape[1])
+    k = max(1, min(COMPONENTS, len(x) - 1, x.shape[1]))
     out = PCA(k, svd_solver="full" if min(x.shape) <= 1000 else "arpack", random_state=0).fit_transform(x)
     return out / (np.sqrt((out**2).mean()) or 1.0), f"the first {k} principal components {of_what}"
 

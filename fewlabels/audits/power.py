@@ -40,7 +40,6 @@ def power(view: View) -> Finding:
         text += " With this test set expect the verdict CANNOT TELL unless the gain is larger."
     evidence = {
         "evaluation rows": n,
-        "a test set was given": given,
         "assumed share of rows on which exactly one model is right": DISAGREEMENT,
         "smallest gain found in 4 of 5 cases": gain,
         "random labels needed for a gain of 5 points": needed,

@@ -30,13 +30,19 @@ from fewlabels.audits.view import View
 PERMUTATIONS = 199
 RATIO = 4  # unlabeled rows for each labeled one; more add time and little power
 MOST = 2000  # unlabeled rows; the kernel then takes 72 MB
+MOST_COLUMNS = 500  # whose distributions are compared; of more, those whose means differ most
 _SHOWN = 6
 
 _WHY = (
     "A model trained on the labeled rows may not carry over to the others, and unlabeled rows of another kind can make "
-    "it worse. If the labeled rows were chosen by class or by a model, this is to be expected: say so (provenance=). "
-    "If not, find out what differs (another device, site or time?), and label some rows like the unlabeled ones."
+    "it worse. Find out what differs (another device, site or time?), and label some rows like the unlabeled ones."
 )
+_CHOSEN = {
+    "unknown": "If the labeled rows were chosen by class or by a model, this is to be expected: say so (provenance=). ",
+    "random": "",
+    "balanced": "As the labeled rows were chosen class by class, they are no random sample; this is to be expected. ",
+    "active": "As the labeled rows were chosen by a model, they are no random sample; this is to be expected. ",
+}
 
 
 class Discrepancy(NamedTuple):
@@ -71,11 +77,9 @@ def shift(view: View) -> Finding | Suspicion:
         "unlabeled rows unlike the labeled": unlike_u,
     }
     most = "Most by column: " + "; ".join(_described(c) for c in columns[:3]) + ". " if columns else ""
-    chosen = {"balanced": "As the labeled rows were chosen class by class, they are no random sample. "}
-    chosen["active"] = "As the labeled rows were chosen by a model, they are no random sample. "
     alarm = (
         "Labeled and unlabeled rows differ: from its neighborhood alone a row's side is told with an AUC of "
-        f"{found.auc:.2f} (0.50 is chance). {most}{chosen.get(view.provenance, '')}{_WHY}{view.sampled}"
+        f"{found.auc:.2f} (0.50 is chance). {most}{_CHOSEN[view.provenance]}{_WHY}{view.sampled}"
     )
     calm = (
         f"No shift was found between {len(view.rows_l):,} labeled and {n:,} unlabeled rows (AUC {found.auc:.2f}; 0.50 "
@@ -131,15 +135,20 @@ def differing_columns(view: View) -> list[dict[str, Any]]:
         return []
     a, b = x[view.rows_l], x[view.rows_u]
     names = view.data.feature_names or tuple(f"column {i}" for i in range(x.shape[1]))
+    kept = np.arange(x.shape[1])
     if issparse(x):
         center_l, center_u = (np.asarray((side != 0).mean(axis=0)).ravel() for side in (a, b))
         gaps, what = np.abs(center_l - center_u), "share not zero"
     else:
-        gaps = np.array([largest_gap(a[:, j], b[:, j]) for j in range(x.shape[1])])
+        if len(kept) > MOST_COLUMNS:  # the gaps of all would take too long
+            apart = np.abs(a.mean(0) - b.mean(0)) / np.maximum(a.std(0) + b.std(0), 1e-300)
+            kept = np.sort(np.argsort(-apart, kind="stable")[:MOST_COLUMNS])
+            a, b = a[:, kept], b[:, kept]
+        gaps = np.array([largest_gap(a[:, j], b[:, j]) for j in range(len(kept))])
         center_l, center_u, what = np.median(a, 0), np.median(b, 0), "median"
     order = np.argsort(-gaps, kind="stable")[:_SHOWN]
     return [
-        {"column": str(names[j]), "gap": float(gaps[j]), "of": what}
+        {"column": str(names[kept[j]]), "gap": float(gaps[j]), "of": what}
         | {"labeled": float(center_l[j]), "unlabeled": float(center_u[j])}
         for j in order
     ]

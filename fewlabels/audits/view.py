@@ -21,8 +21,10 @@ MOST_LABELED, MOST_UNLABELED = 1000, 4000  # rows that the statistical checks lo
 
 @dataclass(frozen=True)
 class View:
-    """Attributes
+    """All rows, and features of some.
 
+    Attributes
+    ----------
     data : all rows, and the labels of the labeled ones
     x_test, y_test : the test rows in the form of `data.x` and their labels, or None
     provenance : how rows were chosen for labeling, as the user said
