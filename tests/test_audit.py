@@ -214,7 +214,7 @@ def test_agreement_counts_pairs_and_shuffles_labels():
     assert agreement(np.zeros(50, int), np.arange(50), np.random.default_rng(0))[1:] == (1, 1)
 
 
-@pytest.mark.parametrize(("n", "k"), [(6, 3), (7, 3), (4, 2), (5, 4)])
+@pytest.mark.parametrize(("n", "k"), [(6, 3), (7, 3), (8, 3), (4, 2), (5, 4)])
 def test_chance_of_equal_counts_equals_enumeration(n, k):
     """And no other class shares make such counts more likely."""
     rng = np.random.default_rng(0)
@@ -276,6 +276,7 @@ def test_features_of_each_kind():
     x[:, 3] = 0.1  # constant, and its computed deviation is not quite 0
     out, words = features(x, np.arange(80))
     np.testing.assert_allclose(out[:, :3].std(0), 1)
+    np.testing.assert_allclose(out[:, :3].mean(0), 0, atol=1e-12)
     assert (np.abs(out[:, 3]) < 1e-6).all()
     assert "columns" in words
     wide, words = features(rng.normal(size=(80, 300)), np.arange(70))
@@ -349,6 +350,10 @@ def test_other_class_shares_in_the_pool_are_found_and_estimated():
 def test_strangers_in_the_pool_are_found_and_listed():
     x, y, _ = made(500)
     x[300:420] = np.random.default_rng(5).normal(np.array([9, -9, 9, -9, 0, 0]), size=(120, 6))
+    assert (
+        fl.audit(x[:300], np.where(np.arange(300) < 30, y[:300], -1))["shift"].evidence["unlabeled rows compared"]
+        == 120
+    )
     found = fl.audit(x, y)["open_set"]
     assert found.level == "look"
     assert len(found.rows) == 12
@@ -400,6 +405,8 @@ def test_imbalance_and_few_labels_are_found():
     found = fl.audit(x, y)
     assert (found["imbalance"].level, found["imbalance"].value) == ("look", 24)
     assert (found["scarcity"].level, found["scarcity"].value) == ("look", 4)
+    y[:100] = (np.arange(100) < 5).astype(int)
+    assert fl.audit(x, y)["scarcity"].level == "ok"
     y[:100] = (np.arange(100) < 10).astype(int)
     found = fl.audit(x, y)
     assert (found["imbalance"].level, found["scarcity"].level) == ("ok", "ok")

@@ -21,7 +21,7 @@ Encoder = Callable[[Any], Any]
 
 WIDEST = 200  # columns of a table beyond which components stand in for them
 COMPONENTS = 50
-LARGEST_SIDE = 32  # pixels; larger images are averaged down first
+LARGEST_SIDE = 16  # pixels; larger images are averaged down first
 
 
 def features(x: Any, rows: NDArray[np.int64], encoder: Encoder | None = None, seed: int = 0) -> tuple[Floats, str]:
@@ -80,7 +80,9 @@ def _components(x: Floats, of_what: str) -> tuple[Floats, str]:
     from sklearn.decomposition import PCA
 
     k = max(1, min(COMPONENTS, len(x) - 1, x.shape[1]))
-    out = PCA(k, svd_solver="full" if min(x.shape) <= 1000 else "arpack", random_state=0).fit_transform(x)
+    # the quickest that is exact for the shape
+    solver = "covariance_eigh" if x.shape[1] <= 1000 else "full" if len(x) <= 1000 else "arpack"
+    out = PCA(k, svd_solver=solver, random_state=0).fit_transform(x)
     return out / (np.sqrt((out**2).mean()) or 1.0), f"the first {k} principal components {of_what}"
 
 
@@ -95,7 +97,7 @@ def _from_sparse(x: Any, seed: int) -> tuple[Floats, str]:
 
 
 def _small(images: NDArray[Any]) -> Floats:
-    """Images (n, H, W, C) averaged over blocks until no side is above 32 pixels."""
+    """Images (n, H, W, C) averaged over blocks until no side is above 16 pixels."""
     images = images.astype(np.float64)
     n, height, width, channels = images.shape
     step = -(-max(height, width) // LARGEST_SIDE)
