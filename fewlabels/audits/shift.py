@@ -76,14 +76,16 @@ def shift(view: View) -> Finding | Suspicion:
         "labeled rows unlike the unlabeled": unlike_l,
         "unlabeled rows unlike the labeled": unlike_u,
     }
-    most = "Most by column: " + "; ".join(_described(c) for c in columns[:3]) + ". " if columns else ""
+    telling = [_described(c) for c in columns[:3] if c["gap"] > columns[0]["gap"] / 2]
+    most = "Most by column: " + "; ".join(telling) + ". " if columns else ""
     alarm = (
-        "Labeled and unlabeled rows differ: from its neighborhood alone a row's side is told with an AUC of "
-        f"{found.auc:.2f} (0.50 is chance). {most}{_CHOSEN[view.provenance]}{_WHY}{view.sampled}"
+        "Labeled and unlabeled rows differ: of one of each, the labeled one can be told by its features in "
+        f"{100 * found.auc:.0f} % of pairs (50 % is chance). {most}{_CHOSEN[view.provenance]}{_WHY}{view.sampled}"
     )
     calm = (
-        f"No shift was found between {len(view.rows_l):,} labeled and {n:,} unlabeled rows (AUC {found.auc:.2f}; 0.50 "
-        f"is chance). A shift that is small, or that concerns few rows, can be missed.{view.sampled}"
+        f"No shift was found between {len(view.rows_l):,} labeled and {n:,} unlabeled rows (of one of each, the "
+        f"labeled one is told in {100 * found.auc:.0f} % of pairs; 50 % is chance). A shift that is small, or that "
+        f"concerns few rows, can be missed.{view.sampled}"
     )
     return Suspicion(
         found.p,
