@@ -2,7 +2,7 @@
 
 1,000 data sets for each design and number of labels; the pool has 160 rows or as many as there are labels. A rate
 within 3.0 to 7.3 % is what 1,000 draws at 5 % give with chance 99.9 %. Invalid variants: 300 data sets. `wrong` and
-`shares`: 100 with a pool of 800 rows.
+`shares`: 200 with a pool of 800 rows.
 Designs and wrong variants are in tests/audit_nulls.py. Rows go to results/audit_null.csv, at once, so that it goes on
 where it stopped. `--docs` writes docs/results_audit.md from that file; `--seconds` times an audit of 1,000 labels and a
 pool of 20,000 x 50.
@@ -27,7 +27,7 @@ from fewlabels.audits.shares import _both
 
 RESULTS = "audit_null.csv"
 PAGE = Path(__file__).parents[1] / "docs" / "results_audit.md"
-REPEATS = {"null": 1000, "mutants": 300, "wrong": 100, "shares": 100}
+REPEATS = {"null": 1000, "mutants": 300, "wrong": 200, "shares": 200}
 CHECKS = ("shift", "predicted_shift", "open_set", "provenance", "neighbors", "any alarm of the audit")
 
 
@@ -108,16 +108,20 @@ def _percent(row):
 def page():
     by = {part: [r for r in rows_of(RESULTS) if r["part"] == part] for part in PARTS}
     repeats = {part: " or ".join(sorted({r["repeats"] for r in rows})) for part, rows in by.items()}
-    lines = ["<!-- made by `python benchmarks/audit_null.py --docs` from benchmarks/results/audit_null.csv -->", ""]
-    lines += [f"False alarms in percent, {repeats['null']} harmless data sets a line:", ""]
-    lines += [*table(by["null"], CHECKS, "data"), ""]
-    lines += [f"The same tests as they are often coded, in percent of {repeats['mutants']} harmless data sets:", ""]
-    lines += [*table(by["mutants"], tuple(nulls.MUTANTS), "data"), ""]
-    lines += [f"Alarms where something is wrong, in percent of {repeats['wrong']} data sets, pool of 800 rows:", ""]
-    lines += [*table(by["wrong"], CHECKS[:3], "what is wrong"), ""]
-    lines += [f"Error of the estimated class shares under a prior shift, mean of {repeats['shares']}:", ""]
-    lines += ["| labels | distance, points |", "|---|---|"]
-    lines += [f"| {r['labels']} | {100 * float(r['rate']):.1f} |" for r in by["shares"]]
+    lines = ["<!-- made by `python benchmarks/audit_null.py --docs` from benchmarks/results/audit_null.csv -->"]
+    for part, columns, head, words in (
+        ("null", CHECKS, "data", "False alarms in percent, {} harmless data sets a line"),
+        ("mutants", tuple(nulls.MUTANTS), "data", "The same tests as often coded, in percent of {} harmless data sets"),
+        ("wrong", CHECKS[:3], "what is wrong", "Alarms where something is wrong, percent of {} data sets, pool of 800"),
+        (
+            "shares",
+            ("distance",),
+            "data",
+            "Distance of the estimated class shares from the true ones, points, mean of {}",
+        ),
+    ):
+        if by[part]:  # what was not measured yet is left out
+            lines += ["", f"{words.format(repeats[part])}:", "", *table(by[part], columns, head)]
     PAGE.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
 
