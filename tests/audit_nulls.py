@@ -157,10 +157,10 @@ def strangers(share):
         y = rng.choice(3, n_l + n_u, p=[0.5, 0.3, 0.2])
         x = clouds(rng, y)
         odd = n_l + np.flatnonzero(rng.random(n_u) < share)
-        x[odd] = clouds(rng, np.full(len(odd), 3)) + np.where(np.arange(20) == 4, 5.0, 0.0)
+        x[odd] = clouds(rng, np.full(len(odd), 3)) + np.where(np.arange(20) >= 10, 2.5, 0.0)
         return x, y
 
-    made.__doc__ = f"{100 * share:.0f} % of the pool belong to a fourth class."
+    made.__doc__ = f"{100 * share:.0f} % of the pool belong to a fourth class, away from the others in 11 columns."
     return made
 
 
