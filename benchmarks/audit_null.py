@@ -93,7 +93,7 @@ def seconds():
 def table(rows, columns, head):
     """One line for each data set and number of labels, one column for each check, in percent."""
     lines = [f"| {head} | labels | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
-    for key in dict.fromkeys((r["data"], r["labels"]) for r in rows):
+    for key in sorted({(r["data"], r["labels"]) for r in rows}, key=lambda key: (int(key[1]), key[0])):
         cell = {r["check"]: r for r in rows if (r["data"], r["labels"]) == key}
         lines.append(
             f"| {key[0].replace('_', ' ')} | {key[1]} | " + " | ".join(_percent(cell[c]) for c in columns) + " |"
