@@ -18,7 +18,7 @@ from fewlabels.audits.duplicates import contradicting, row_ids
 from fewlabels.audits.features import features
 from fewlabels.audits.finding import Finding, Suspicion, decide, holm
 from fewlabels.audits.neighbors import agreement
-from fewlabels.audits.open_set import distances, strangers
+from fewlabels.audits.open_set import distances, halves, strangers
 from fewlabels.audits.power import labels_needed, round_needed
 from fewlabels.audits.predicted_shift import bbsd
 from fewlabels.audits.predictions import fold_matched, trained
@@ -180,6 +180,23 @@ def test_distances_leave_out_oneself_and_one_labeled_row_at_random():
     np.testing.assert_allclose(
         other, [mean_of_three(x, [j for j in range(9) if j != ignored[u]]) for u, x in enumerate(x_u)]
     )
+
+
+def test_with_many_labels_one_half_measures_the_other():
+    rng = np.random.default_rng(0)
+    x_l, x_u = rng.normal(size=(11, 2)), rng.normal(size=(7, 2))
+    other, pool = halves(x_l, x_u, np.random.default_rng(4))
+    order = np.random.default_rng(4).permutation(11)
+    near = x_l[order[:5]]
+
+    def slow(rows):
+        return [np.sort(np.linalg.norm(near - x, axis=1))[:3].mean() for x in rows]
+
+    np.testing.assert_allclose(other, slow(x_l[order[5:]]))
+    np.testing.assert_allclose(pool, slow(x_u))
+    for n, compared in ((299, 299), (300, 150)):
+        x, y, _ = made(400, n)
+        assert fl.audit(x, y)["open_set"].evidence["labeled rows compared"] == compared
 
 
 def test_strangers_follow_the_beta_binomial():

@@ -11,6 +11,10 @@ least t is
 if all come from one source. A binomial with chance k / (L + 1) takes t for known: it is wrong in 9 to 39 % of harmless
 data sets. So that both kinds of row have L - 1 others to be near to, an unlabeled row ignores one labeled row at
 random. Equal scores are ordered by chance.
+
+Departs from this with 300 labels or more, where scores that share their neighbors are too much alike (measured with 400
+labels: 4.9 to 7.8 % alarms on six kinds of harmless data). A random half of the labeled rows is then what rows are near
+to, and L counts the other half, which makes the distribution exact.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from fewlabels.graph.neighbors import nearest
 
 NEIGHBORS = 3
 SHARE = 0.1
+SPLIT_FROM = 300  # labels
 LEAST_EXCESS = 0.05  # of the unlabeled rows; fewer strangers do little
 
 
@@ -47,7 +52,8 @@ def open_set(view: View) -> Finding | Suspicion:
     if too_few(view):
         return Finding("open_set", "skipped", None, too_few(view))
     rng = view.rng("open_set")
-    scores_l, scores_u = distances(view.features_l, view.features_u, rng)
+    measure = halves if len(view.rows_l) >= SPLIT_FROM else distances
+    scores_l, scores_u = measure(view.features_l, view.features_u, rng)
     found = strangers(scores_l, scores_u, rng)
     order = np.argsort(-scores_u, kind="stable")[:MOST_ROWS]
     n, n_u = len(scores_l), len(scores_u)
@@ -55,7 +61,7 @@ def open_set(view: View) -> Finding | Suspicion:
     evidence = {
         "unlabeled rows beyond the threshold": found.reached,
         "expected": found.expected,
-        "labeled rows": n,
+        "labeled rows compared": n,
         "unlabeled rows": n_u,
         "farthest rows": view.rows_u[order].tolist(),
         "their share of labeled rows at least as far": found.shares[order].tolist(),
@@ -94,6 +100,13 @@ def distances(x_l: Floats, x_u: Floats, rng: np.random.Generator) -> tuple[Float
     drop = np.where(hit.any(1), hit.argmax(1), k)
     total = found.distance.sum(1) - found.distance[np.arange(len(x_u)), drop]
     return own, total / k
+
+
+def halves(x_l: Floats, x_u: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Mean distance to the nearest 3 rows of one half of the labeled ones: of the other half, and (M,)."""
+    order = rng.permutation(len(x_l))
+    near, others = x_l[order[: len(x_l) // 2]], x_l[order[len(x_l) // 2 :]]
+    return nearest(near, NEIGHBORS, others).distance.mean(1), nearest(near, NEIGHBORS, x_u).distance.mean(1)
 
 
 def strangers(scores_l: Floats, scores_u: Floats, rng: np.random.Generator) -> Strangers:
