@@ -28,6 +28,9 @@ _HOME = {
     "load": "deep",
     "compare": "comparison",
     "Comparison": "comparison",
+    "Audit": "audits.auditing",
+    "Finding": "audits.finding",
+    "audit": "audits.auditing",
     "partial": "partial_labels",
     "SemiSupervisedSplit": "data.splits",
     "labeled_scorer": "data.splits",
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     import fewlabels.methods as methods
     import fewlabels.networks as networks
     import fewlabels.parts as parts
+    from fewlabels.audits.auditing import Audit, audit
+    from fewlabels.audits.finding import Finding
     from fewlabels.classical.co_training import CoTrainingClassifier
     from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
     from fewlabels.classical.label_propagation import LabelPropagation, LabelSpreading
@@ -61,12 +66,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "S3VM",
+    "Audit",
     "CoTrainingClassifier",
     "Comparison",
     "DeepClassifier",
     "DeepRegressor",
     "DeepSegmenter",
     "EntropyLogisticRegression",
+    "Finding",
     "GaussianMixtureClassifier",
     "LabelPropagation",
     "LabelPropagationRegressor",
@@ -78,6 +85,7 @@ __all__ = [
     "SemiSupervisedSplit",
     "TriTrainingClassifier",
     "VAEClassifier",
+    "audit",
     "augment",
     "compare",
     "datasets",

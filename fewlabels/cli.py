@@ -96,6 +96,54 @@ def compare(
 
 
 @app.command
+def audit(
+    data: str,
+    *,
+    test: Annotated[
+        str | None, Parameter(help="Test rows, when DATA does not hold them: a path of the same kind.")
+    ] = None,
+    out: Path | None = None,
+    seed: int = 0,
+    label: Label = "label",
+    task: TaskName = None,
+    provenance: Annotated[
+        Literal["unknown", "random", "balanced", "active"],
+        Parameter(help="How rows were chosen for labeling: at random, so many of each class, or by a model."),
+    ] = "unknown",
+    on_bad_file: BadFile = "error",
+) -> None:
+    """Check the data before training: copies, shift, strangers, too few labels. Trains no network; takes seconds.
+
+    Parameters
+    ----------
+    data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y (and X_test, y_test).
+    out : The folder for audit.html and audit.json.
+    seed : Of the samples and permutations.
+    """
+    from fewlabels.audits.auditing import audit as run_audit
+
+    source = _load(data, label, task, on_bad_file)
+    for note in source.notes:
+        _say(note)
+    if source.y is None:
+        raise InputError(f"{data} has no labels. Add some: without any there is nothing to check.")
+    if test is not None:
+        source.X_test, source.y_test = _load_test(test, source, label, on_bad_file)
+    found = run_audit(
+        source.X,
+        source.y,
+        source.X_test,
+        source.y_test,
+        task=task or source.get("task"),
+        provenance=provenance,
+        feature_names=source.feature_names,
+        random_state=seed,
+    )
+    folder = out or Path("runs") / f"{Path(data).stem}-audit-{seed}"
+    _say(f"{found}\n\nReport: {found.report(folder / 'audit.html')}")
+
+
+@app.command
 def fit(
     data: str,
     *,
@@ -315,6 +363,9 @@ def _compare(
     report = result.report(folder.path / "report.html")
     deployed = result.candidate_name if result.deployed is result.candidate else result.baseline_name
     said = f"{result.verdict}: {result.sentence}"
+    for finding in result.audit or ():
+        if finding.level == "stop":
+            said = f"STOP, mend the data before you believe this: {finding.text}\n{said}"
     if result.round is not None:
         result.baseline.save(folder.path / "baseline" / "model")
         result.candidate.save(folder.path / "candidate" / "model")
@@ -362,6 +413,20 @@ def _load(data: str, label: str, task: TaskName, on_bad_file: BadFile) -> Bunch:
     from fewlabels.data import load
 
     return load(data, label=label, task=task, on_bad_file=on_bad_file)
+
+
+def _load_test(test: str, source: Bunch, label: str, on_bad_file: BadFile) -> tuple[Any, Any]:
+    """Test rows from another place, read as the training rows were."""
+    from fewlabels.data import load
+    from fewlabels.data.inputs import read_X
+
+    if source.X_test is not None:
+        raise OptionError("--test was given, but DATA holds test rows already. Leave one of them out.")
+    source.X, form = read_X(source.X)
+    size, channels = ((form.shape[0], form.shape[1]), form.shape[2]) if form.kind == "image" else (None, None)
+    options: dict[str, Any] = {"label": label, "on_bad_file": on_bad_file, "encoder": source.encoder}
+    found = load(test, task=source.get("task"), size=size, channels=channels, **options)
+    return found.X, found.y
 
 
 def _default_folder(data: str, method: str, seed: int, verb: str) -> Path:

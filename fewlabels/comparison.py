@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_info
 
+from fewlabels.audits.auditing import Audit, examine
 from fewlabels.classical.base import Classical
 from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, guess_task, read_labels
@@ -57,6 +58,7 @@ class Comparison:
     seconds : {"baseline": s, "candidate": s}
     remarks : what a classical candidate says of its own fit: its fitted attributes that are plain values
     round : the verdict round on the unlabeled rows on which the models disagree; None for numbers
+    audit : the checks of the data before training, or None
     """
 
     task: str
@@ -79,6 +81,7 @@ class Comparison:
     seconds: dict[str, float]
     remarks: dict[str, Any] = field(default_factory=dict)
     round: VerdictRound | None = None
+    audit: Audit | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -160,6 +163,7 @@ def compare(
     folder: str | Path | None = None,
     verbose: Verbose = "auto",
     random_state: int | None = None,
+    audit: bool = True,
     command: str | None = None,
 ) -> Comparison:
     """Train a supervised baseline and a semi-supervised candidate, and judge them on rows neither has seen.
@@ -187,6 +191,8 @@ def compare(
         the mean IoU of an image, or 2 % of the baseline's mean absolute error
     folder : a run folder; an interrupted comparison goes on there
     random_state : seed of both trainings and of the held-out rows; None draws one, which the report names
+    audit : whether to check the data before training, see `fewlabels.audit`; about a second, it stops
+        nothing. Masks are not audited
     command : what the report names as the command that repeats this
 
     Returns
@@ -223,6 +229,7 @@ def compare(
         raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
     y_test = check_evaluation(X_test, y_test, data, sparse=sparse)
     rows_eval = rows_eval if held_out else np.arange(len(y_test))
+    found = examine(data, X_test, y_test, seed=seed) if audit and task != "masks" else None
     _set_if_there(candidate, random_state=seed)
     baseline, seconds = candidate.baseline(), {}
     for model, role in ((baseline, "baseline"), (candidate, "candidate")):
@@ -254,6 +261,7 @@ def compare(
         seconds=seconds,
         remarks=_remarks(candidate),
         round=_ask(baseline, candidate, data, rows_train, seed, delta),
+        audit=found,
     )
 
 

@@ -1,4 +1,4 @@
-"""The report: Comparison -> Page -> one self-contained HTML file, and the same facts as JSON beside it."""
+"""Comparison or Audit -> Page -> one self-contained HTML file, and the same facts as JSON beside it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fewlabels.errors import SaveError
 
 if TYPE_CHECKING:
+    from fewlabels.audits.auditing import Audit
     from fewlabels.comparison import Comparison
     from fewlabels.report.blocks import Section
 
-__all__ = ["write"]
+__all__ = ["write", "write_audit"]
 
 
 def write(comparison: Comparison, path: str | os.PathLike[str], *, findings: tuple[Section, ...] = ()) -> Path:
@@ -39,13 +40,25 @@ def write(comparison: Comparison, path: str | os.PathLike[str], *, findings: tup
     from fewlabels.report.page import page
     from fewlabels.report.render import render
 
+    return _write(path, render(page(comparison, findings)), facts(comparison, findings))
+
+
+def write_audit(audit: Audit, path: str | os.PathLike[str]) -> Path:
+    """Write the page of an audit to `path` and its facts to the same name with .json; errors as in `write`."""
+    from fewlabels.report.before import audit_page
+    from fewlabels.report.facts import plain
+    from fewlabels.report.render import render_audit
+
+    return _write(path, render_audit(audit_page(audit)), plain(audit.to_dict()))
+
+
+def _write(path: str | os.PathLike[str], html: str, facts: dict[str, Any]) -> Path:
     target = Path(path)
     beside = target.with_suffix(".json")
     if beside == target:
         raise SaveError(f"cannot write the report to {target}: its facts go there. Choose a name ending in .html.")
-    html = render(page(comparison, findings))
-    # NaN is no JSON: `facts` turned it into null, and allow_nan=False makes sure
-    text = json.dumps(facts(comparison, findings), indent=1, allow_nan=False) + "\n"
+    # NaN is no JSON: `plain` turned it into null, and allow_nan=False makes sure
+    text = json.dumps(facts, indent=1, allow_nan=False) + "\n"
     _replace_all({target: html, beside: text})
     return target
 

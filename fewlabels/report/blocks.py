@@ -203,6 +203,31 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Example:
+    """A row of the data: its image, or None when it cannot be shown, and its label or "unlabeled"."""
+
+    image: NDArray[np.uint8] | None
+    row: int
+    label: str
+
+
+@dataclass(frozen=True)
+class Examples:
+    kind: ClassVar[str] = "examples"
+    items: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a check found; `level` is a word of `fewlabels.audits.finding.Level`."""
+
+    kind: ClassVar[str] = "notice"
+    level: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Heading:
     """A heading inside a section."""
 
@@ -210,7 +235,7 @@ class Heading:
     text: str
 
 
-Block = Text | Code | Table | Pictures | Gallery | Heading
+Block = Text | Code | Table | Pictures | Gallery | Examples | Notice | Heading
 
 
 @dataclass(frozen=True)
@@ -236,3 +261,15 @@ class Page:
     findings: tuple[Section, ...] = ()
     scope: str = ""
     legend: tuple[tuple[Role, str], ...] = field(default_factory=tuple)
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AuditPage:
+    """The report of an audit, before it is HTML."""
+
+    title: str
+    worst: str
+    headline: str
+    sentence: str
+    sections: tuple[Section, ...]

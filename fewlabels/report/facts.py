@@ -181,6 +181,7 @@ def facts(comparison: Comparison, findings: tuple[Section, ...] = ()) -> dict[st
             for key, lines in curves(comparison).items()
         },
         "findings": [asdict(finding) for finding in findings],
+        "audit": None if comparison.audit is None else comparison.audit.to_dict(),
     }
     if comparison.task == "classes":
         result |= _class_facts(comparison)

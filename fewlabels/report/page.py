@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fewlabels.report.before import before_sections, stops
 from fewlabels.report.blocks import Block, Curves, Page, Picture, Pictures, Section, Text, clean, number
 from fewlabels.report.classes import class_sections
 from fewlabels.report.facts import curves
@@ -48,7 +49,7 @@ _CURVES = {
 
 
 def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
-    """Everything the report says. `findings` are sections of audits, shown after the scores."""
+    """Everything the report says. `findings` are more sections, shown after the scores and the audit."""
     paired, verdict = comparison.paired, comparison.verdict
     helped = verdict == Verdict.HELPS
     name = clean(comparison.candidate_name if helped else comparison.baseline_name)
@@ -71,12 +72,13 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
             Section("data", "The data", data_blocks(comparison)),
             Section("settings", "How to repeat this", settings_blocks(comparison)),
         ),
-        findings=findings,
+        findings=(*before_sections(comparison.audit), *findings),
         scope=_SCOPE.format(n=paired.n),
         legend=(
             ("baseline", f"labels only: {clean(comparison.baseline_name)}"),
             ("candidate", f"with unlabeled data: {clean(comparison.candidate_name)}"),
         ),
+        stops=stops(comparison.audit),
     )
 
 

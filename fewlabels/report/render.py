@@ -7,7 +7,7 @@ from itertools import count
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fewlabels.report.blocks import Page, Plot
+from fewlabels.report.blocks import AuditPage, Page, Plot
 from fewlabels.report.images import data_uri
 from fewlabels.report.plots import svg
 
@@ -16,6 +16,17 @@ _SYMBOL = {"HELPS": "↑", "HURTS": "↓", "NO PRACTICAL DIFFERENCE": "≈", "CA
 
 def render(page: Page) -> str:
     """The whole report as one HTML document that loads nothing."""
+    tone = page.verdict.lower().replace(" ", "-")
+    symbol = _SYMBOL[page.verdict]
+    return _environment().get_template("template.html.j2").render(page=page, tone=tone, symbol=symbol)
+
+
+def render_audit(page: AuditPage) -> str:
+    """The page of an audit, likewise."""
+    return _environment().get_template("audit.html.j2").render(page=page)
+
+
+def _environment() -> Environment:
     numbers = count(1)
 
     def draw(plot: Plot) -> Markup:
@@ -28,6 +39,5 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("template.html.j2")
-    tone = page.verdict.lower().replace(" ", "-")
-    return template.render(page=page, tone=tone, symbol=_SYMBOL[page.verdict], draw=draw, data_uri=data_uri)
+    environment.globals |= {"draw": draw, "data_uri": data_uri}
+    return environment
