@@ -34,7 +34,7 @@ SETTINGS = {
     "diabetes": {"steps": 500},
     "fashion": {
         "network": "convnet-16",
-        "steps": 600,
+        "steps": 1000,
         "batch_size": 32,
         "unlabeled_ratio": 4,
         "lr": 0.1,

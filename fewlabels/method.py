@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -78,7 +80,7 @@ class Net:
         self.autocast = autocast
         self.progress = 0.0
         self._device_type = next(student.parameters()).device.type
-        self._norms = [(m, m.momentum) for m in student.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        self._norms = [(norm, norm.momentum) for norm in _norms(student)]
         self._drops = [m for m in student.modules() if isinstance(m, nn.modules.dropout._DropoutNd)]
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -87,9 +89,17 @@ class Net:
         return torch.split(outputs, [len(x) for x in inputs])
 
     @torch.no_grad()
-    def teach(self, x: Tensor) -> Tensor:
-        """Teacher outputs in evaluation mode, without gradient."""
-        return self._run(self.teacher, x)
+    def teach(self, x: Tensor, *, noisy: bool = False) -> Tensor:
+        """Teacher outputs without gradient, in evaluation mode.
+
+        `noisy`: with dropout and the statistics of this batch, like a student; running statistics are left as they are.
+        """
+        if not noisy:
+            return self._run(self.teacher, x)
+        with _running_statistics_kept(self.teacher.train()):
+            outputs = self._run(self.teacher, x)
+        self.teacher.eval()
+        return outputs
 
     @torch.no_grad()
     def guess(self, x: Tensor) -> Tensor:
@@ -101,17 +111,12 @@ class Net:
 
         `exact`: float32 and no dropout, so that two passes differ by their inputs alone.
         """
-        # a momentum of 0 would still count the batch, which a mean over all batches divides by
-        tracking = [norm for norm, _ in self._norms if norm.track_running_stats]
-        for norm in tracking:
-            norm.track_running_stats = False
         for drop in self._drops:
             drop.train(not exact)
         try:
-            return self.student(x) if exact else self._run(self.student, x)
+            with _running_statistics_kept(self.student):
+                return self.student(x) if exact else self._run(self.student, x)
         finally:
-            for norm in tracking:
-                norm.track_running_stats = True
             for drop in self._drops:
                 drop.train()
 
@@ -138,3 +143,21 @@ class Net:
                 mine.lerp_(theirs, rate)
             else:
                 mine.copy_(theirs)
+
+
+def _norms(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
+@contextmanager
+def _running_statistics_kept(network: nn.Module) -> Iterator[None]:
+    """BatchNorm takes the batch's statistics and remembers none of them."""
+    # a momentum of 0 would still count the batch, which a mean over all batches divides by
+    tracking = [norm for norm in _norms(network) if norm.track_running_stats]
+    for norm in tracking:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in tracking:
+            norm.track_running_stats = True

@@ -1,5 +1,6 @@
 """The loop, the batches, the moving average, checkpoints: what every method stands on."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -210,6 +211,21 @@ def test_teach_is_in_evaluation_mode_without_gradient():
     x = torch.randn(8, 3)
     assert torch.equal(net.teach(x), net.teach(x))
     assert not net.teach(x).requires_grad
+
+
+def test_a_noisy_teacher_is_like_a_student_in_training_and_remembers_nothing():
+    norm = nn.BatchNorm1d(4)
+    net = Net(nn.Sequential(nn.Linear(3, 4), norm, nn.Dropout(0.5)), Classes(4))
+    x, before = torch.randn(8, 3), [b.clone() for b in net.teacher.buffers()]
+    twin = copy.deepcopy(net.teacher).train()
+    torch.manual_seed(1)
+    noisy = net.teach(x, noisy=True)
+    torch.manual_seed(1)
+    assert torch.equal(noisy, twin(x))
+    assert not noisy.requires_grad
+    assert not any(module.training for module in net.teacher.modules())
+    assert all(torch.equal(a, b) for a, b in zip(before, net.teacher.buffers(), strict=True))
+    assert net.teacher[1].track_running_stats
 
 
 def test_batch_norm_momentum_starts_high_and_ends_at_the_networks_own():

@@ -3,8 +3,9 @@ r"""Mean Teacher. Tarvainen & Valpola, "Mean teachers are better role models", N
 .. math:: L = \ell(f(x), y) + \lambda_u(t)\, \mathrm{mean}_u\, d(f(u_2), \mathrm{sg}\, \bar f(u_1)), \qquad
           \bar\theta \leftarrow \alpha \bar\theta + (1 - \alpha) \theta
 
-d is the mean squared difference of probabilities (or of numbers, for regression). The teacher is in
-evaluation mode here; the paper lets it drop units too. Ramp: the paper's Gaussian.
+d is the mean squared difference of probabilities (or of numbers, for regression). As in the paper the teacher drops
+units and takes the statistics of the batch like the student; in evaluation mode it gains much less
+(`benchmarks/defaults.py`). Ramp: the paper's Gaussian.
 """
 
 from dataclasses import dataclass, field
@@ -38,7 +39,7 @@ class MeanTeacher:
 
     def loss(self, net: Net, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
         u1, u2 = batch.u
-        target = net.task.predict(net.teach(u1))
+        target = net.task.predict(net.teach(u1, noisy=True))
         outputs_x, outputs_u = net(batch.x, u2)
         loss_x = net.task.supervised(outputs_x, batch.y).mean()
         loss_u = net.task.distance(outputs_u, target).mean()
