@@ -27,6 +27,8 @@ METHODS = {
     "mean_teacher": "mean_teacher",
     "fixmatch": "fixmatch",
     **{f"mean_teacher_{w}": fl.methods.MeanTeacher(lambda_u=float(w)) for w in (1, 3, 30, 100)},
+    "mean_teacher_noisy": fl.methods.MeanTeacher(noisy=True),
+    "mean_teacher_noisy_1": fl.methods.MeanTeacher(lambda_u=1.0, noisy=True),
 }
 SETTINGS = {
     "network": "unet-16-2",

@@ -1,10 +1,10 @@
 """The loop, the batches, the moving average, checkpoints: what every method stands on."""
 
-import copy
 import dataclasses
 import json
 import os
 import signal
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -217,7 +217,7 @@ def test_a_noisy_teacher_is_like_a_student_in_training_and_remembers_nothing():
     norm = nn.BatchNorm1d(4)
     net = Net(nn.Sequential(nn.Linear(3, 4), norm, nn.Dropout(0.5)), Classes(4))
     x, before = torch.randn(8, 3), [b.clone() for b in net.teacher.buffers()]
-    twin = copy.deepcopy(net.teacher).train()
+    twin = deepcopy(net.teacher).train()
     torch.manual_seed(1)
     noisy = net.teach(x, noisy=True)
     torch.manual_seed(1)

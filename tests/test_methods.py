@@ -1,7 +1,7 @@
 """Generic tests that every method passes: add a method to NAMES and they run on it."""
 
-import copy
 import dataclasses
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
@@ -71,6 +71,8 @@ def leaf_changes(recipe, path=""):
     """(name, changed recipe) for every option, walking into parts."""
     for field in dataclasses.fields(recipe):
         value, name = getattr(recipe, field.name), f"{path}{field.name}"
+        if name == "noisy":  # nothing to a linear network: see test_mean_teachers_noise_is_that_of_the_batch
+            continue
         if dataclasses.is_dataclass(value):
             for inner, changed in leaf_changes(value, f"{name}."):
                 yield inner, dataclasses.replace(recipe, **{field.name: changed})
@@ -144,7 +146,7 @@ def test_unlabeled_rows_move_the_student(name):
     batch, state = make_batch(recipe), recipe.init(K, N)
     if name == "temporal_ensembling":  # its first pass has nothing to compare with
         _, _, state = take_loss(recipe, make_net(1), batch, state)
-    with_u = gradient(recipe, batch, net, copy.deepcopy(state))
+    with_u = gradient(recipe, batch, net, deepcopy(state))
     without = gradient(dataclasses.replace(recipe, lambda_u=0.0), batch, net, state)
     assert not torch.allclose(with_u, without)
 
@@ -201,7 +203,7 @@ def test_loss_and_gradient_equal_the_slow_derivation(name, seed):
         net.student.zero_grad()
         loss, _, state = take_loss(recipe, net, batch, state, step)
         loss.backward()
-        ahead, behind = (copy.deepcopy(case)(b, linear(net.student, m, direction), sg, teacher) for m in (h, -h))
+        ahead, behind = (deepcopy(case)(b, linear(net.student, m, direction), sg, teacher) for m in (h, -h))
         assert loss.item() == pytest.approx(case(b, sg, sg, teacher), rel=2e-5)
         got = (net.student.weight.grad.numpy() * direction).sum()
         assert got == pytest.approx((ahead - behind) / (2 * h), rel=2e-3, abs=1e-4)
@@ -283,6 +285,23 @@ def test_numbers_go_through_the_same_file(name):
         ramp = np.exp(-5 * (1 - 0.3 / 0.4) ** 2)
         expected = expected + ramp * ((net.student(batch.u[-1]) - guesser(batch.u[0])) ** 2).mean()
     torch.testing.assert_close(loss, expected)
+
+
+def test_mean_teachers_noise_is_that_of_the_batch():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(D, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, K))
+    net = Net(module, Classes(K))
+    net.progress = 1.0
+    with torch.no_grad():
+        net.teacher[0].weight.add_(torch.randn(8, D))
+    batch = make_batch(methods.MeanTeacher())
+    joint = deepcopy(net.student)(torch.cat([batch.x, batch.u[1]]))
+    for noisy, teacher in ((True, deepcopy(net.teacher).train()), (False, net.teacher)):
+        loss, _, _ = methods.MeanTeacher(noisy=noisy).loss(net, batch, {})
+        far = (joint[8:].softmax(1) - teacher(batch.u[0]).softmax(1)).square().mean()
+        torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(joint[:8], batch.y) + 50 * far)
+        if noisy:
+            assert loss == methods.MeanTeacher().loss(net, batch, {})[0]
 
 
 def test_mean_teacher_holds_masks():

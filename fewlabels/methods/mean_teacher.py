@@ -4,8 +4,9 @@ r"""Mean Teacher. Tarvainen & Valpola, "Mean teachers are better role models", N
           \bar\theta \leftarrow \alpha \bar\theta + (1 - \alpha) \theta
 
 d is the mean squared difference of probabilities (or of numbers, for regression). As in the paper the teacher drops
-units and takes the statistics of the batch like the student; in evaluation mode it gains much less
-(`benchmarks/defaults.py`). Ramp: the paper's Gaussian.
+units and takes the statistics of the batch like the student; in evaluation mode it gains much less for classes
+(`benchmarks/defaults.py`), but for masks it is the other way round (`benchmarks/segmentation.py --validate`). Ramp: the
+paper's Gaussian.
 """
 
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class MeanTeacher:
     ----------
     lambda_u : weight of the consistency term after the ramp; None takes the task's: 50 for classes, where
         d is a mean over classes (Oliver et al. 2018), 10 for masks, 1 for numbers, where 50 makes SGD diverge
+    noisy : whether the teacher drops units and takes the statistics of the batch; None takes yes, except for masks
     ramp : how the term grows
     """
 
@@ -32,6 +34,7 @@ class MeanTeacher:
     tasks: ClassVar[tuple[str, ...]] = ("classes", "numbers", "labels", "masks")
 
     lambda_u: float | None = None
+    noisy: bool | None = None
     ramp: Ramp = field(default_factory=Gaussian)
 
     def init(self, n_classes: int, n_rows: int) -> State:
@@ -39,7 +42,8 @@ class MeanTeacher:
 
     def loss(self, net: Net, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
         u1, u2 = batch.u
-        target = net.task.predict(net.teach(u1, noisy=True))
+        noisy = net.task.name != "masks" if self.noisy is None else self.noisy
+        target = net.task.predict(net.teach(u1, noisy=noisy))
         outputs_x, outputs_u = net(batch.x, u2)
         loss_x = net.task.supervised(outputs_x, batch.y).mean()
         loss_u = net.task.distance(outputs_u, target).mean()
