@@ -11,6 +11,7 @@ import argparse
 import io
 import multiprocessing
 import resource
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,7 @@ def load(path, seed):
     """X, y with marks (25 a class), X_test, y_test."""
     with np.load(path) as file:
         data, starts, codes, test = file["jpeg"], file["offset"], file["y"].astype(np.int64), file["is_test"]
-    images = np.stack(
-        [np.asarray(Image.open(io.BytesIO(data[a:b].tobytes()))) for a, b in zip(starts, starts[1:], strict=False)]
-    )
+    images = np.stack([np.asarray(Image.open(io.BytesIO(data[a:b].tobytes()))) for a, b in pairwise(starts)])
     y, rng = codes[~test], np.random.default_rng(seed)
     kept = np.concatenate([rng.choice(np.flatnonzero(y == c), 25, replace=False) for c in range(10)])
     marked = np.full(len(y), -1)
