@@ -238,6 +238,10 @@ def compare(
         model.fit(X, y)
         # a deep model knows what it spent before it was interrupted, too
         seconds[role] = _facts(model).get("seconds", time.perf_counter() - began)
+        if role == "baseline" and "precision" in _facts(baseline):
+            # "auto" is decided by a timing: once, or a busy machine could give the two different ones
+            for either in (baseline, candidate):
+                _set_if_there(either, precision=_facts(baseline)["precision"])
     outputs = [_output(model, X_test) for model in (baseline, candidate)]
     baseline_name = name_of(baseline)
     return Comparison(

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import fewlabels as fl
 from fewlabels.comparison import guess_task
@@ -26,6 +27,19 @@ def test_both_models_share_all_but_the_method(result):
     assert (result.baseline_name, result.candidate_name) == ("supervised", "fixmatch")
     assert result.baseline.run_.facts["steps"] == result.candidate.run_.facts["steps"] == 40
     assert result.baseline.run_.facts["seed"] == result.candidate.run_.facts["seed"] == 0
+
+
+def test_both_models_share_a_precision_that_was_timed_once(digits, monkeypatch):
+    asked = []
+
+    def busy(precision, network, device):
+        asked.append(precision)
+        return torch.bfloat16 if precision == "bfloat16" or len(asked) == 1 else None
+
+    monkeypatch.setattr("fewlabels.run.choose_precision", busy)
+    result = fl.compare(digits.X, digits.y, digits.X_test, digits.y_test, steps=2, random_state=0, verbose=False)
+    assert asked == ["auto", "bfloat16"]
+    assert result.baseline.run_.facts["precision"] == result.candidate.run_.facts["precision"] == "bfloat16"
 
 
 def test_the_figures_are_those_of_the_models(result, digits):
