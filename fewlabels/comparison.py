@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 from threadpoolctl import threadpool_info
 
+from fewlabels import ledger
 from fewlabels.audits.auditing import Audit, examine
 from fewlabels.classical.base import Classical
 from fewlabels.data.inputs import check_X
@@ -59,6 +60,8 @@ class Comparison:
     remarks : what a classical candidate says of its own fit: its fitted attributes that are plain values
     round : the verdict round on the unlabeled rows on which the models disagree; None for numbers
     audit : the checks of the data before training, or None
+    looks : how many different comparisons have read these evaluation rows, with this one. In this process, or
+        with `folder` in all run folders beside it. Intervals have level 1 - 0.05 / looks
     """
 
     task: str
@@ -82,6 +85,7 @@ class Comparison:
     remarks: dict[str, Any] = field(default_factory=dict)
     round: VerdictRound | None = None
     audit: Audit | None = None
+    looks: int = 1
 
     @property
     def verdict(self) -> Verdict:
@@ -91,7 +95,9 @@ class Comparison:
     @property
     def sentence(self) -> str:
         """The verdict in plain words."""
-        return self._decisive().sentence
+        decisive = self._decisive()
+        # a verdict round reads other rows
+        return decisive.sentence + (ledger.said(self.looks, self.paired.level) if decisive is self.paired else "")
 
     def _decisive(self) -> Paired | VerdictRound:
         told = self.round is not None and self.round.verdict != Verdict.CANNOT_TELL
@@ -243,6 +249,11 @@ def compare(
             for either in (baseline, candidate):
                 _set_if_there(either, precision=_facts(baseline)["precision"])
     outputs = [_output(model, X_test) for model in (baseline, candidate)]
+    looks = ledger.read(
+        ledger.fingerprint(check_X(X_test, like=data.form, sparse=sparse), y_test),
+        ledger.fingerprint(data.x, data.labeled, data.y, repr(sorted(_settings(candidate).items()))),
+        None if folder is None else Path(folder).absolute().parent,
+    )
     baseline_name = name_of(baseline)
     return Comparison(
         task=task,
@@ -257,7 +268,8 @@ def compare(
         candidate_output=outputs[1],
         classes=data.classes,
         held_out=held_out,
-        paired=_judge(y_test, data.classes, outputs, delta),
+        paired=_judge(y_test, data.classes, outputs, delta, 0.05 / looks),
+        looks=looks,
         data=_describe(data),
         settings=_settings(candidate),
         environment=_environment(candidate),
@@ -365,9 +377,9 @@ def _output(model: Any, X_test: Any) -> NDArray[Any]:
 
 
 def _judge(
-    y_test: NDArray[Any], classes: NDArray[Any] | None, outputs: list[NDArray[Any]], delta: float | None
+    y_test: NDArray[Any], classes: NDArray[Any] | None, outputs: list[NDArray[Any]], delta: float | None, alpha: float
 ) -> Paired:
-    options: dict[str, Any] = {} if delta is None else {"delta": delta}
+    options: dict[str, Any] = {"alpha": alpha} | ({} if delta is None else {"delta": delta})
     if classes is None:
         return judge_numbers(outputs[0] - y_test, outputs[1] - y_test, **options)
     if y_test.ndim == 3:

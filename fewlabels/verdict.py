@@ -263,7 +263,7 @@ def _classes_sentence(paired: Paired) -> str:
         f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} rows, the one trained "
         f"with unlabeled data is right on {100 * paired.candidate_score:.1f} % and the baseline on "
         f"{100 * paired.baseline_score:.1f} %, a difference of {points[0]} points "
-        f"({100 * paired.level:g} % interval {points[1]} to {points[2]})."
+        f"({100 * paired.level:.4g} % interval {points[1]} to {points[2]})."
     )
 
 
@@ -274,7 +274,7 @@ def _masks_sentence(paired: Paired) -> str:
         f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} images, the one trained with "
         f"unlabeled data reaches a mean IoU of {100 * paired.candidate_score:.1f} % an image and the baseline of "
         f"{100 * paired.baseline_score:.1f} %, a difference of {points[0]} points "
-        f"({100 * paired.level:g} % interval over images {points[1]} to {points[2]}).{few}"
+        f"({100 * paired.level:.4g} % interval over images {points[1]} to {points[2]}).{few}"
     )
 
 
@@ -285,5 +285,5 @@ def _numbers_sentence(paired: Paired) -> str:
         f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} rows, the one trained "
         f"with unlabeled data misses by {paired.candidate_score:.3g} on average and the baseline by "
         f"{paired.baseline_score:.3g}; the error is lower by {values[0]} "
-        f"({100 * paired.level:g} % interval {values[1]} to {values[2]}).{few}"
+        f"({100 * paired.level:.4g} % interval {values[1]} to {values[2]}).{few}"
     )

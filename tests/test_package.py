@@ -18,7 +18,7 @@ LAYERS = [
     {"tasks", "method", "augment", "networks", "verdict", "verdict_round", "devices"},
     {"methods", "scaling", "batches", "probing", "train", "checkpoint"},
     {"recipes", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "graph", "model_files"},
-    {"audits"},
+    {"audits", "ledger"},
     {"comparison"},
     {"report"},
     {"runs", "rounds", "cli", "__main__"},

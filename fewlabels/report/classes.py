@@ -93,7 +93,7 @@ def _per_class(seen: Outcomes, level: float) -> tuple[Block, ...]:
     if len(scores) > MOST_CLASS_ROWS:
         shown = sorted(scores, key=lambda s: -abs(s.candidate_right - s.baseline_right) / s.n)[:MOST_CLASS_ROWS]
     none = [clean(name) for k, name in enumerate(seen.names) if not np.any(seen.true == k)]
-    notes = [f"Accuracy on the rows of each class, with its {100 * level:g} % interval (Wilson)."]
+    notes = [f"Accuracy on the rows of each class, with its {100 * level:.4g} % interval (Wilson)."]
     if len(shown) < len(scores):
         notes.append(f"Shown are the {len(shown)} of {len(scores)} classes that changed most.")
     if none:

@@ -44,7 +44,7 @@ def key_figures(comparison: Comparison) -> tuple[tuple[str, str, str], ...]:
     unit = " points" if share else ""
 
     def span(low: str, high: str) -> str:
-        return f"{100 * p.level:g} % interval {low} to {high}"
+        return f"{100 * p.level:.4g} % interval {low} to {high}"
 
     return (
         (
