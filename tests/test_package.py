@@ -87,3 +87,10 @@ def test_importing_a_module_never_hides_a_public_function():
 def test_torch_is_imported_only_when_needed(words):
     code = f"import sys; {words}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_page_on_choosing_says_what_each_method_learns():
+    page = (ROOT.parent / "docs" / "choose.md").read_text(encoding="utf-8")
+    for name, recipe in fl.methods.NAMES.items():
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert line.split("|")[3].split(",") == [f" {task}" for task in recipe.tasks[:-1]] + [f" {recipe.tasks[-1]} "]
