@@ -80,6 +80,7 @@ def compare(
     set: Set = (),
     label: Label = "label",
     task: TaskName = None,
+    repeats: int = 1,
     on_bad_file: BadFile = "error",
     quiet: Quiet = False,
 ) -> None:
@@ -90,9 +91,13 @@ def compare(
     data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y (and X_test, y_test).
     out : The run folder; the same command goes on with an unfinished one.
     seed : Of both trainings and of the rows held out.
+    repeats : 5 or more also train as many pairs, for a claim about the methods instead of two fitted models.
     """
+    from fewlabels.repeats import check_repeats
+
+    check_repeats(repeats)
     source = _load(data, label, task, on_bad_file)
-    _compare(source, data, method, out, seed, set, task, quiet, _command(), label)
+    _compare(source, data, method, out, seed, set, task, quiet, _command(), label, repeats)
 
 
 @app.command
@@ -164,8 +169,8 @@ def fit(
     out : The run folder; the same command goes on with an unfinished one.
     seed : Of the training.
     """
-    from fewlabels.comparison import check_evaluation
     from fewlabels.estimators import name_of, task_of
+    from fewlabels.pairs import check_evaluation
     from fewlabels.partial_labels import partial
 
     source = _load(data, label, task, on_bad_file)
@@ -342,12 +347,15 @@ def _compare(
     quiet: bool,
     command: str,
     label: str = "label",
+    repeats: int = 1,
 ) -> None:
     from fewlabels.comparison import compare as compare_models
     from fewlabels.rounds import keep_round, row_names
     from fewlabels.verdict import Verdict
 
-    folder, estimator = _prepare("compare", source, data, method, out, seed, settings, task, quiet, label)
+    folder, estimator = _prepare(
+        "compare", source, data, method, out, seed, settings, task, quiet, label, {"repeats": repeats}
+    )
     if _is_finished(folder):
         return
     result = compare_models(
@@ -359,6 +367,8 @@ def _compare(
         folder=folder.path,
         random_state=seed,
         command=command,
+        repeats=repeats,
+        verbose=False if quiet else "auto",
     )
     report = result.report(folder.path / "report.html")
     deployed = result.candidate_name if result.deployed is result.candidate else result.baseline_name
@@ -387,6 +397,7 @@ def _prepare(
     task: str | None,
     quiet: bool,
     label: str,
+    more: dict[str, Any] | None = None,
 ) -> tuple[Any, Any]:
     """The run folder, claimed only once nothing is left to refuse, and the unfitted estimator."""
     from fewlabels.data.inputs import read_X
@@ -405,7 +416,7 @@ def _prepare(
         method, task, form.kind, list(settings), random_state=seed, verbose=False if quiet else "auto"
     )
     config = {"command": verb, "data": data, "label": label, "task": task, "method": method, "seed": seed}
-    config["set"] = list(settings)
+    config |= {"set": list(settings)} | (more or {})
     return RunFolder(out or _default_folder(data, method, seed, verb), config), estimator
 
 
