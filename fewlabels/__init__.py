@@ -27,6 +27,8 @@ _HOME = {
     "NoisyStudent": "noisy_student",
     "load": "deep",
     "compare": "comparison",
+    "LabelBudget": "budget.result",
+    "label_budget": "budget.measuring",
     "Comparison": "comparison",
     "Audit": "audits.auditing",
     "Finding": "audits.finding",
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     import fewlabels.parts as parts
     from fewlabels.audits.auditing import Audit, audit
     from fewlabels.audits.finding import Finding
+    from fewlabels.budget.measuring import label_budget
+    from fewlabels.budget.result import LabelBudget
     from fewlabels.classical.co_training import CoTrainingClassifier
     from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
     from fewlabels.classical.label_propagation import LabelPropagation, LabelSpreading
@@ -75,6 +79,7 @@ __all__ = [
     "EntropyLogisticRegression",
     "Finding",
     "GaussianMixtureClassifier",
+    "LabelBudget",
     "LabelPropagation",
     "LabelPropagationRegressor",
     "LabelSpreading",
@@ -90,6 +95,7 @@ __all__ = [
     "compare",
     "datasets",
     "errors",
+    "label_budget",
     "labeled_scorer",
     "load",
     "methods",

@@ -149,6 +149,53 @@ def audit(
 
 
 @app.command
+def budget(
+    data: str,
+    *,
+    method: MethodName = None,
+    out: Path | None = None,
+    seed: int = 0,
+    set: Set = (),
+    label: Label = "label",
+    task: Literal["classes", "numbers"] | None = None,
+    sizes: Annotated[tuple[int, ...], Parameter(negative=(), help="Numbers of labels: --sizes 20 --sizes 100.")] = (),
+    repeats: int = 5,
+    on_bad_file: BadFile = "error",
+    quiet: Quiet = False,
+) -> None:
+    """Score against the number of labels, with and without unlabeled data, by hiding labels; never reads a test set.
+
+    Parameters
+    ----------
+    data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y.
+    out : The run folder; the same command goes on with an unfinished one.
+    seed : Of trainings, hidden labels and held-out rows.
+    repeats : At least 5.
+    """
+    from fewlabels.budget.measuring import label_budget
+
+    source = _load(data, label, task, on_bad_file)
+    more = {"sizes": list(sizes), "repeats": repeats}
+    folder, estimator = _prepare("budget", source, data, method, out, seed, set, task, quiet, label, more)
+    if _is_finished(folder):
+        return
+    found = label_budget(
+        source.X,
+        source.y,
+        method=estimator,
+        sizes=sizes or None,
+        repeats=repeats,
+        folder=folder.path,
+        random_state=seed,
+        verbose=False if quiet else "auto",
+        command=_command(),
+    )
+    report = found.report(folder.path / "report.html")
+    folder.finish(said=found.sentence)
+    _say(f"{found}\n\nReport: {report}")
+
+
+@app.command
 def fit(
     data: str,
     *,
