@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,10 @@ def score_plan(data: Partial, plan: Plan, size: int, candidate: Any, seed: int) 
     """Mean score, the higher the better, of baseline and candidate, trained with `size` labels of the plan."""
     X, y, X_eval, y_eval = hide(data, plan, size)
     set_if_there(candidate, verbose=False)
-    baseline, _ = fit_both(candidate, X, y, seed)
+    with warnings.catch_warnings():
+        # of every fit with few labels, a line each; `compare` on the data as they are shows them
+        warnings.simplefilter("ignore", UserWarning)
+        baseline, _ = fit_both(candidate, X, y, seed)
     classes = None if data.classes is None else np.arange(data.n_classes)
     return [float(row_scores(y_eval, classes, output(model, X_eval)).mean()) for model in (baseline, candidate)]
 

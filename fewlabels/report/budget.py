@@ -31,9 +31,9 @@ _LONGEST = 3000
 _LIMITS = (
     "Labels were hidden at random, so the curve holds for labels drawn like these. Intervals are those of Nadeau and "
     "Bengio over {n} repeats: {out} of {labels} labels held out each time, anew. Sizes of one repeat share their "
-    "held-out rows and hold one another's labels, so the points of a curve move together. Each "
-    "interval stands for itself: among several sizes the largest gain is too good by chance. What more labels would buy "
-    "comes from an inverse power law through these points, and reaches to twice the largest number."
+    "held-out rows and hold one another's labels, so the points of a curve move together. Each interval stands for "
+    "itself: among several sizes the largest gain is too good by chance. What more labels would buy comes from an "
+    "inverse power law through these points, and reaches to twice the largest number."
 )
 
 
