@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import clone
 from threadpoolctl import threadpool_info
 
 from fewlabels.audits.auditing import Audit, examine
@@ -229,6 +230,7 @@ def compare(
     rows = divide(X, y, X_test, y_test, seed=seed, **share)
     found = examine(rows.data, rows.X_eval, rows.y_eval, seed=seed) if audit and task != "masks" else None
     place = None if folder is None else Path(folder)
+    untrained = clone(candidate)
     baseline, seconds = fit_both(candidate, rows.X, rows.y, seed, place)
     outputs = [output(model, rows.X_eval) for model in (baseline, candidate)]
     paired = judge(rows.y_eval, rows.data.classes, outputs, delta)
@@ -236,7 +238,7 @@ def compare(
     if repeats > 1:
         given, first = (X, y, X_test, y_test), (rows, outputs)
         repeated = repeat(
-            candidate, given, first, paired, share, seed=seed, repeats=repeats, folder=place, verbose=verbose
+            untrained, given, first, paired, share, seed=seed, repeats=repeats, folder=place, verbose=verbose
         )
     baseline_name = name_of(baseline)
     return Comparison(

@@ -95,6 +95,10 @@ def fit_both(candidate: Any, X: Any, y: Any, seed: int, folder: Path | None = No
         model.fit(X, y)
         # a deep model knows what it spent before it was interrupted, too
         seconds[role] = facts(model).get("seconds", time.perf_counter() - began)
+        if role == "baseline" and "precision" in facts(baseline):
+            # "auto" is decided by a timing: once, or a busy machine could give the two different ones
+            for either in (baseline, candidate):
+                set_if_there(either, precision=facts(baseline)["precision"])
     return baseline, seconds
 
 

@@ -92,7 +92,7 @@ def repeat(
 
     Parameters
     ----------
-    candidate : the estimator, fitted or not; it is cloned
+    candidate : the unfitted estimator; each pair trains a clone
     given : X, y, X_test, y_test as the user gave them
     first : the rows of the first pair and what its two models said of its evaluation rows
     paired : what the first pair's rows say; metric, delta and level are taken from it
