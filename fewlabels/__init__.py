@@ -26,6 +26,8 @@ _HOME = {
     "DeepSegmenter": "segmenter",
     "NoisyStudent": "noisy_student",
     "load": "deep",
+    "Advice": "advice.suggesting",
+    "suggest": "advice.suggesting",
     "compare": "comparison",
     "LabelBudget": "budget.result",
     "label_budget": "budget.measuring",
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     import fewlabels.methods as methods
     import fewlabels.networks as networks
     import fewlabels.parts as parts
+    from fewlabels.advice.suggesting import Advice, suggest
     from fewlabels.audits.auditing import Audit, audit
     from fewlabels.audits.finding import Finding
     from fewlabels.budget.measuring import label_budget
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "S3VM",
+    "Advice",
     "Audit",
     "CoTrainingClassifier",
     "Comparison",
@@ -102,6 +106,7 @@ __all__ = [
     "networks",
     "partial",
     "parts",
+    "suggest",
 ]
 
 

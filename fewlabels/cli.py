@@ -196,6 +196,48 @@ def budget(
 
 
 @app.command
+def suggest(
+    data: str,
+    *,
+    seconds: Annotated[
+        float | None, Parameter(help="Try the first few within this time on held-out labels of DATA.")
+    ] = None,
+    most: int = 5,
+    seed: int = 0,
+    label: Label = "label",
+    task: TaskName = None,
+    on_bad_file: BadFile = "error",
+    quiet: Quiet = False,
+) -> None:
+    """Say which methods to try for this data and why: from the audit and the project's own measurements.
+
+    Parameters
+    ----------
+    data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y. Test rows are not read.
+    most : How many methods.
+    seed : Of samples, splits and trainings.
+    """
+    from fewlabels.advice.suggesting import suggest as suggest_methods
+
+    source = _load(data, label, task, on_bad_file)
+    for note in source.notes:
+        _say(note)
+    if source.y is None:
+        raise InputError(f"{data} has no labels. Add some: without any there is nothing to go by.")
+    advice = suggest_methods(
+        source.X,
+        source.y,
+        task=task or source.get("task"),
+        seconds=seconds,
+        most=most,
+        random_state=seed,
+        verbose=False if quiet else "auto",
+    )
+    first = advice.suggestions[0].method
+    _say(f"{advice}\n\nTo find out: fewlabels compare {shlex.quote(data)} --method {first}")
+
+
+@app.command
 def fit(
     data: str,
     *,
