@@ -38,11 +38,8 @@ class Measured:
     def __str__(self) -> str:
         unit = "% of the error" if self.task == "numbers" else "points"
         shown = [f"{100 * x:+.1f}".replace("-", "−") for x in (self.gain, self.low, self.high) if x is not None]
-        span = (
-            f" ({shown[1]} to {shown[2]})"
-            if len(shown) == 3
-            else f" ({self.runs} run{'s' * (self.runs > 1)}, no interval)"
-        )
+        few = f" ({self.runs} run{'s' * (self.runs > 1)}, no interval)"
+        span = f" ({shown[1]} to {shown[2]})" if len(shown) == 3 else few
         return f"{shown[0]} {unit}{span} on {self.data} with {self.labels} labels"
 
 

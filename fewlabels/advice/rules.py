@@ -94,7 +94,10 @@ RULES = (
 
 @dataclass(frozen=True)
 class Weighed:
-    """A method, its figure (a share: 0.05 is 5 points), the lines it rests on, and what speaks for and against it."""
+    """A method, its figure (a share: 0.05 is 5 points), the lines it rests on, and what speaks for and against it.
+
+    `gained`: whether the lines alone, without any rule, speak for it; True where there are none.
+    """
 
     method: str
     figure: float
@@ -102,6 +105,7 @@ class Weighed:
     same_kind: bool
     pro: tuple[str, ...]
     con: tuple[str, ...]
+    gained: bool
 
 
 def possible(seen: Seen) -> list[str]:
@@ -118,19 +122,20 @@ def weigh(method: str, seen: Seen) -> Weighed:
     figure = sum(line.gain for line in lines) / (len(lines) + 1)
     rules = [rule for rule in RULES if method in rule.methods and rule.when(seen)]
     pro, con = (tuple(rule.why(seen) for rule in rules if (rule.points > 0) == good) for good in (True, False))
-    return Weighed(method, figure + sum(rule.points for rule in rules), lines, same, pro, con)
+    return Weighed(method, figure + sum(rule.points for rule in rules), lines, same, pro, con, figure > 0 or not lines)
 
 
 def choose(weighed: list[Weighed], most: int, default: str) -> list[Weighed]:
     """The first `most`: those measured on the same kind of data before others, at most two of a family.
 
-    A method that gained nothing, all counted, is left out; if that leaves none, the first of all is kept.
+    A method that gained nothing is left out, whatever a rule says; if that leaves none, the first of all is kept.
     """
     ordered = sorted(weighed, key=lambda each: (not each.same_kind, -each.figure, each.method != default, each.method))
     kept: list[Weighed] = []
     for each in ordered:
         family = FAMILY[each.method]
-        if (each.figure > 0 or not each.lines) and sum(FAMILY[k.method] == family for k in kept) < MOST_OF_A_FAMILY:
+        helped = each.gained and (each.figure > 0 or not each.lines)
+        if helped and sum(FAMILY[k.method] == family for k in kept) < MOST_OF_A_FAMILY:
             kept.append(each)
     return kept[:most] or ordered[:1]
 

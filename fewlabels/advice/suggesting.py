@@ -25,6 +25,7 @@ from fewlabels.seeds import check_seed
 FEWEST_TO_TRY = 4  # labels a class, so that some can be held out
 _TELL = ("duplicates", "scarcity", "imbalance", "shift", "predicted_shift", "open_set", "neighbors")
 _NOTHING = "No method gained anything on similar data. Expect the labels alone to do as well, and compare."
+_UNCLEAR = "None of these gains is clear of chance: every interval reaches below 0, or there were too few runs for one."
 _ALWAYS = (
     "These are leads, not verdicts. The model on the labels alone is the one to beat, and only fewlabels.compare on "
     "rows that took no part says whether a method does."
@@ -152,8 +153,10 @@ def suggest(
     kept = choose([weigh(name, seen) for name in possible(seen)], most, default_method(task))
     suggestions = tuple(Suggestion(each.method, reason(each), each.lines, each.figure) for each in kept)
     notes = [_note(finding) for finding in seen.audit or () if finding.check in _TELL and finding.check in seen.alarms]
-    if all(each.figure <= 0 for each in kept):
+    if not any(each.gained for each in kept):
         notes.insert(0, _NOTHING)
+    elif not any(line.low is not None and line.low > 0 for each in kept for line in each.lines):
+        notes.insert(0, _UNCLEAR)
     if seconds is not None:
         suggestions, said = _tried(data, seen, suggestions, seconds, seed, verbose)
         notes.insert(0, said)
