@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from simulated import centroids
 
 import fewlabels as fl
 from fewlabels.budget import measuring
@@ -227,30 +228,10 @@ def test_numbers_are_budgeted_too():
     assert 20 < found.baseline.mean() < 100
 
 
-def centroids(rng, plan_of, sizes, n=100):
-    """Accuracies (S,) of two nearest-centroid rules of one law at nested sizes, five repeats: (5, S, 2)."""
-    y = np.arange(n) % 2
-    x = rng.normal(size=(n, 2, 3)) + 0.8 * y[:, None, None] * np.array([1, 0, 0])
-    found = np.empty((5, len(sizes), 2))
-    for repeat in range(5):
-        held, order = plan_of(y, int(rng.integers(2**31)))
-        for place, size in enumerate(sizes):
-            known = order[:size]
-            one, other = (x[known][y[known] == c].mean(0) for c in (0, 1))
-            guess = ((x[held] - one) ** 2).sum(2) > ((x[held] - other) ** 2).sum(2)
-            found[repeat, place] = (guess == y[held][:, None]).mean(0)
-    return found
-
-
 def test_intervals_of_scores_and_gains_cover_at_every_size():
     """1,000 data sets; the true mean score is the mean over all of them, the true gain 0."""
     rng, sizes = np.random.default_rng(0), (8, 16, 32, 70)
-
-    def plan_of(y, seed):
-        plan = draw_plan(partial(np.zeros((len(y), 1)), y), 30, seed)
-        return plan.held_out, plan.order
-
-    every = np.stack([centroids(rng, plan_of, sizes) for _ in range(1000)])
+    every = np.stack([centroids(rng, sizes) for _ in range(1000)])
     true = every.mean((0, 1, 3))
     for place in range(len(sizes)):
         scores = [nadeau_bengio(one[:, place, 0], 30 / 70) for one in every]
@@ -260,6 +241,24 @@ def test_intervals_of_scores_and_gains_cover_at_every_size():
         assert missed <= 0.073, (sizes[place], missed)
         assert alarms <= 0.073, (sizes[place], alarms)
         assert alarms >= 0.002, "an interval that always covers says nothing"
+
+
+def test_gains_and_harms_are_claimed_with_one_error_for_all_sizes():
+    """Two equally good methods, 400 data sets: at any of four sizes at most as often as 5 % allow."""
+    rng, sizes = np.random.default_rng(1), (8, 16, 32, 70)
+    claims = 0
+    for _ in range(400):
+        scores = centroids(rng, sizes)
+        found = budget(
+            np.zeros(5), sizes, baseline=scores[..., 0], candidate=scores[..., 1], n_held_out=30, n_labels=100
+        )
+        helped, hurt = found.beyond_chance
+        claims += bool(helped or hurt)
+    assert claims <= 35  # the 99.9 % point of 400 draws at 5 %
+    sure = budget(np.array([0.4, 0.3, 0.2, 0.1, 0.05]))
+    assert "It is more than chance explains with 20, 40, 80, 160 and 320 labels." in sure.sentence
+    harm = budget(np.full(5, 0.2), baseline=sure.candidate, candidate=sure.candidate - 0.1 * (sure.gains / 0.02))
+    assert "With 20, 40, 80, 160 and 320 labels the unlabeled data hurt" in harm.sentence
 
 
 # options, files

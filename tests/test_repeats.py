@@ -7,6 +7,7 @@ from math import sqrt
 import numpy as np
 import pytest
 from scipy.stats import t as student
+from simulated import equal_learners
 
 import fewlabels as fl
 from fewlabels import repeats as module
@@ -62,21 +63,6 @@ def test_a_method_that_draws_nothing_is_judged_by_its_rows_alone():
 def test_without_any_spread_there_is_no_test():
     assert nadeau_bengio([0.1] * 5, 0.4) == (pytest.approx(0.1), pytest.approx(0.1), 1.0)
     assert seeds_and_rows(np.zeros((5, 30)))[2] == 1.0
-
-
-def equal_learners(rng, n, splits, share):
-    """Differences of two nearest-centroid rules on features of one law: equally good, whatever the split."""
-    y = np.arange(n) % 2
-    x = rng.normal(size=(n, 2, 3)) + 0.6 * y[:, None, None] * np.array([1, 0, 0])
-    differences, held = [], round(share * n)
-    for _ in range(splits):
-        order = rng.permutation(n)
-        out, fit = order[:held], order[held:]
-        one, other = (x[fit][y[fit] == c].mean(0) for c in (0, 1))
-        guess = ((x[out] - one) ** 2).sum(2) > ((x[out] - other) ** 2).sum(2)
-        right = (guess == y[out][:, None]).mean(0)
-        differences.append(right[1] - right[0])
-    return differences
 
 
 @pytest.mark.parametrize("n", [40, 100, 400])

@@ -187,6 +187,13 @@ def test_findings_of_the_audit_are_notes():
     assert any(note.startswith("Neighbors:") for note in advice.notes)
 
 
+def test_more_labels_than_were_ever_measured_are_said():
+    few, many = (fl.datasets.load_digits(n_labels=n, random_state=0) for n in (60, 300))
+    words = "All of this was measured with at most 50 labels, and you have 300."
+    assert any(note.startswith(words) for note in fl.suggest(many.X, many.y, most=2).notes)
+    assert not any("All of this was measured" in note for note in fl.suggest(few.X, few.y, most=2).notes)
+
+
 def test_numbers_and_masks():
     data = fl.datasets.load_diabetes(random_state=0)
     advice = fl.suggest(data.X, data.y, task="numbers")

@@ -23,8 +23,13 @@ from fewlabels.recipes import default_method
 from fewlabels.seeds import check_seed
 
 FEWEST_TO_TRY = 4  # labels a class, so that some can be held out
+MANY = 3  # times the labels of the measurements
 _TELL = ("duplicates", "scarcity", "imbalance", "shift", "predicted_shift", "open_set", "neighbors")
 _NOTHING = "No method gained anything on similar data. Expect the labels alone to do as well, and compare."
+_MORE_LABELS = (
+    "All of this was measured with at most {} labels, and you have {}. The more labels, the less unlabeled data has to "
+    "add: fewlabels.label_budget shows how much on your own."
+)
 _UNCLEAR = "None of these gains is clear of chance: every interval reaches below 0, or there were too few runs for one."
 _ALWAYS = (
     "These are leads, not verdicts. The model on the labels alone is the one to beat, and only fewlabels.compare on "
@@ -157,6 +162,9 @@ def suggest(
         notes.insert(0, _NOTHING)
     elif not any(line.low is not None and line.low > 0 for each in kept for line in each.lines):
         notes.insert(0, _UNCLEAR)
+    most_labels = max((line.labels for each in kept for line in each.lines), default=seen.labeled)
+    if seen.labeled > MANY * most_labels:
+        notes.append(_MORE_LABELS.format(most_labels, seen.labeled))
     if seconds is not None:
         suggestions, said = _tried(data, seen, suggestions, seconds, seed, verbose)
         notes.insert(0, said)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewlabels.audits.finding import holm
 from fewlabels.budget.power_law import FURTHEST, doubt, draw_means, fit
 from fewlabels.errors import OptionError
 from fewlabels.intervals import nadeau_bengio
@@ -118,6 +119,13 @@ class LabelBudget:
     def gains(self) -> Floats:
         """(J, S) the candidate over the baseline in each repeat."""
         return self.baseline - self.candidate if self.is_error else self.candidate - self.baseline
+
+    @property
+    def beyond_chance(self) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
+        """Sizes at which the unlabeled data helped, and at which it hurt; one error of 5 % for all sizes (Holm)."""
+        chance = holm([nadeau_bengio(gains, self.ratio)[2] for gains in self.gains.T])
+        shown = [point for point, p in zip(self.points, chance, strict=True) if p <= 1 - LEVEL]
+        return tuple(p for p in shown if p.gain.value > 0), tuple(p for p in shown if p.gain.value < 0)
 
     def _estimate(self, values: Floats, share: bool = False) -> Estimate:
         low, high, _ = nadeau_bengio(values, self.ratio, LEVEL)

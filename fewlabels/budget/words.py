@@ -34,13 +34,16 @@ def _bought(budget: LabelBudget) -> str:
 def _helped(budget: LabelBudget) -> str:
     best = max(budget.points, key=lambda point: point.gain.value)
     said = f"The gain of the unlabeled data was largest with {best.labels} labels: {gain(budget, best.gain)}."
-    better = [str(point.labels) for point in budget.points if point.gain.low > 0]
-    worse = [str(point.labels) for point in budget.points if point.gain.high < 0]
+    better, worse = (_listed([str(point.labels) for point in points]) for points in budget.beyond_chance)
     if better:
-        said += f" Its interval lies above 0 with {_listed(better)} labels."
+        said += f" It is more than chance explains with {better} labels."
     if worse:
-        said += f" With {_listed(worse)} labels the unlabeled data hurt."
-    return said if better or worse else f"{said} At no size is it more than chance explains."
+        said += f" With {worse} labels the unlabeled data hurt, by more than chance explains."
+    return (
+        f"{said} (Holm's correction for {len(budget.sizes)} sizes.)"
+        if better or worse
+        else (f"{said} At no size is there a gain or harm that chance does not explain.")
+    )
 
 
 def _more(budget: LabelBudget, role: str) -> str:
@@ -107,4 +110,4 @@ def text_table(budget: LabelBudget) -> str:
 
 
 def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
