@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from torch import nn
 
 from fewlabels.checkpoint import write_file
 from fewlabels.data.images import ImageFiles
@@ -58,7 +59,8 @@ class Records:
 
 def fingerprint(data: Partial, model: Any, *more: Any) -> str:
     """One hash of rows, labels, a model's options and anything else a result depends on; places and progress do not."""
-    options = {k: v for k, v in model.get_params(deep=False).items() if k not in ("folder", "verbose", "random_state")}
+    passed = ("folder", "verbose", "device", "random_state")  # the seed is among `more`
+    options = {k: v for k, v in model.get_params(deep=False).items() if k not in passed}
     digest = hashlib.sha256(f"{type(model).__name__}{_text(options)}{_text(more)}".encode())
     for part in (data.labeled, data.y):
         digest.update(str(part.shape).encode() + np.ascontiguousarray(part).tobytes())
@@ -74,6 +76,8 @@ def rows_hash(x: Any) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, nn.Module):
+        return repr(value) + _text([_told(tensor) for tensor in value.state_dict().values()])
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}={_text(item)}' for key, item in sorted(value.items()))}}}"
     if isinstance(value, tuple | list):

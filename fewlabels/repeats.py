@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from fewlabels.data.inputs import read_X
 from fewlabels.errors import InputError, OptionError
 from fewlabels.estimators import name_of
 from fewlabels.intervals import nadeau_bengio, seeds_and_rows
-from fewlabels.pairs import Divided, divide, fit_both, output, row_scores
+from fewlabels.pairs import Divided, divide, fit_both, output, row_scores, set_if_there
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.records import Records, fingerprint, rows_hash
 from fewlabels.verdict import FEWEST_FOR_BOOTSTRAP, Paired, Verdict, decide
@@ -116,6 +117,8 @@ def repeat(
             if key not in records.values:
                 place = None if folder is None else folder / f"repeat-{number}"
                 records.add(key, _pair(candidate, given, options, repeat_seed(seed, number), place).tolist())
+                if place is not None:
+                    shutil.rmtree(place, ignore_errors=True)  # checkpoints, of no use once the scores are kept
             scores.append(np.asarray(records.values[key]))
     seeds = tuple(repeat_seed(seed, number) for number in range(repeats))
     ratio = len(rows.y_eval) / len(rows.data.labeled) if new_splits else None
@@ -126,6 +129,7 @@ def _pair(
     candidate: Any, given: tuple[Any, Any, Any, Any], options: dict[str, Any], seed: int, place: Path | None
 ) -> NDArray[np.float64]:
     model = clone(candidate)
+    set_if_there(model, verbose=False)  # the pairs have a bar of their own, and a terminal shows one at a time
     rows = divide(*given, seed=seed, **options)
     baseline, _ = fit_both(model, rows.X, rows.y, seed, place)
     return _scores(rows, [output(each, rows.X_eval) for each in (baseline, model)])
@@ -199,5 +203,7 @@ def _sentence(repeated: Repeated, name: str) -> str:
         over = f"Over {n} seeds, with the same labels and the same test rows,"
         interval = f"{level} interval over seeds and test rows"
         missing = " Other labeled rows may give another answer: their variation is not in this interval."
-    size = f"{repeated.metric} {'lower' if error else 'higher'} by {values[0]}{'' if error else ' points'} on average"
+    size = f"a mean difference of {values[0]} points of {repeated.metric}"
+    if error:
+        size = f"the {repeated.metric} is lower by {values[0]} on average"
     return f"{over} {found}: {size} ({interval} {values[1]} to {values[2]}).{missing}"

@@ -130,7 +130,7 @@ def test_errors_are_lower_not_higher():
     found = conclude(scores, (0, 1, 2, 3, 4), 0.4, paired, "mean_teacher")
     assert found.baseline_scores[0] == 2.5
     assert found.candidate_scores[0] == 1.5
-    assert "mean absolute error lower by +0.9 on average" in found.sentence
+    assert "the mean absolute error is lower by +0.9 on average" in found.sentence
 
 
 def test_one_pair_says_nothing_of_methods(data):

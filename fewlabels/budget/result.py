@@ -61,7 +61,7 @@ class More:
     bought: Estimate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelBudget:
     """Scores of baseline and candidate at several numbers of labels.
 
