@@ -266,7 +266,7 @@ def test_gains_and_harms_are_claimed_with_one_error_for_all_sizes():
 
 def test_every_option_changes_something():
     data = fl.datasets.load_breast_cancer(n_labels=60, random_state=0)
-    options = {"method": "label_spreading", "random_state": 0, "sizes": [10, 30]}
+    options = {"method": "s3vm", "random_state": 0, "sizes": [10, 30]}
     base = fl.label_budget(data.X, data.y, **options)
     for more in (
         {"method": "self_training"},
@@ -274,7 +274,7 @@ def test_every_option_changes_something():
         {"repeats": 6},
         {"holdout": 0.4},
         {"random_state": 1},
-        {"method": fl.LabelSpreading(alpha=0.1)},
+        {"method": fl.S3VM(C=0.01)},
     ):
         other = fl.label_budget(data.X, data.y, **options | more)
         assert other.candidate.shape != base.candidate.shape or (other.candidate != base.candidate).any(), more
@@ -321,7 +321,7 @@ def test_too_few_labels_and_masks_are_refused():
 
 
 def test_an_interrupted_budget_goes_on(data, tmp_path, monkeypatch):
-    options = {"method": "label_spreading", "sizes": [20, 60], "random_state": 0}
+    options = {"method": "s3vm", "sizes": [20, 60], "random_state": 0}
     whole = fl.label_budget(data.X, data.y, **options)
     done, score = [], measuring.score_plan
 

@@ -207,6 +207,15 @@ def test_an_interrupted_comparison_goes_on(data, result, tmp_path, monkeypatch):
         fl.compare(data.X, data.y, **options)
 
 
+def test_deep_pairs_keep_their_scores_and_not_their_checkpoints(data, tmp_path):
+    options = {"method": "fixmatch", "steps": 2, "repeats": 5, "random_state": 0, "verbose": False, "audit": False}
+    one = fl.compare(data.X, data.y, **options, folder=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "candidate", "repeats.json"]
+    assert fl.compare(data.X, data.y, **options, folder=tmp_path).repeated == one.repeated
+    with pytest.raises(InputError, match="other data or settings"):
+        fl.compare(data.X, data.y, **options | {"method": fl.methods.FixMatch(lambda_u=2.0)}, folder=tmp_path)
+
+
 def test_the_report_has_a_section_of_its_own(result, tmp_path):
     html = result.report(tmp_path / "report.html").read_text()
     assert "What the repeats say of the methods" in html
