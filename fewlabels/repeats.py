@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -118,7 +119,7 @@ def repeat(
                 place = None if folder is None else folder / f"repeat-{number}"
                 records.add(key, _pair(candidate, given, options, repeat_seed(seed, number), place).tolist())
                 if place is not None:
-                    shutil.rmtree(place, ignore_errors=True)  # checkpoints, of no use once the scores are kept
+                    _forget(place)
             scores.append(np.asarray(records.values[key]))
     seeds = tuple(repeat_seed(seed, number) for number in range(repeats))
     ratio = len(rows.y_eval) / len(rows.data.labeled) if new_splits else None
@@ -133,6 +134,14 @@ def _pair(
     rows = divide(*given, seed=seed, **options)
     baseline, _ = fit_both(model, rows.X, rows.y, seed, place)
     return _scores(rows, [output(each, rows.X_eval) for each in (baseline, model)])
+
+
+def _forget(place: Path) -> None:
+    """Remove the checkpoints of a pair, of no use once its scores are kept; and nothing else that may be there."""
+    for role in ("baseline", "candidate"):
+        shutil.rmtree(place / role, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        place.rmdir()
 
 
 def _scores(rows: Divided, outputs: list[NDArray[Any]]) -> NDArray[np.float64]:

@@ -266,6 +266,15 @@ def test_a_deep_method_that_is_too_slow_is_not_tried(data, monkeypatch):
     assert "takes about 500 s" in left["vat"]
 
 
+def test_quick_methods_have_their_turn_before_one_that_takes_all_the_time(data, monkeypatch):
+    Clock(monkeypatch, {"S3VM": 1.0, "DeepClassifier": 10.0})
+    monkeypatch.setattr(trying, "_cost", lambda *_: 10.0)
+    models = {"vat": fl.DeepClassifier("vat"), "s3vm": fl.S3VM()}
+    trials, left = trying.try_methods(partial(data.X, data.y), models, 11, 0)
+    assert {name: trial.repeats for name, trial in trials.items()} == {"s3vm": 1, "vat": 1}
+    assert left == {}
+
+
 def test_the_cost_of_a_deep_method_grows_with_its_steps(data):
     part = partial(data.X, data.y)
     plan = draw_plan(part, 12, 0)

@@ -58,6 +58,8 @@ def try_methods(
     trials of the methods that were tried at least once; why the others were not
     """
     n_out, end = count_held_out(data, HOLDOUT), time.monotonic() + seconds
+    # classical methods first: they take seconds, and a deep one may take all there are
+    models = dict(sorted(models.items(), key=lambda item: item[0] not in registry.NAMES))
     costs: dict[str, float] = {}
     scores: dict[str, list[list[float]]] = {name: [] for name in models}
     left: dict[str, str] = {}
