@@ -179,6 +179,7 @@ def _all_labeled(missing: int) -> None:
 
 
 def output(model: Any, X_test: Any) -> NDArray[Any]:
+    """Probabilities (n, K), predicted numbers (n,), or masks (n, H, W) as positions in the classes."""
     if task_of(model) == "masks":
         codes: NDArray[np.int16] = np.searchsorted(model.classes_, model.predict(X_test)).astype(np.int16)
         return codes
@@ -186,9 +187,14 @@ def output(model: Any, X_test: Any) -> NDArray[Any]:
 
 
 def judge(
-    y_test: NDArray[Any], classes: NDArray[Any] | None, outputs: list[NDArray[Any]], delta: float | None
+    y_test: NDArray[Any],
+    classes: NDArray[Any] | None,
+    outputs: list[NDArray[Any]],
+    delta: float | None,
+    alpha: float = 0.05,
 ) -> Paired:
-    options: dict[str, Any] = {} if delta is None else {"delta": delta}
+    """What the evaluation rows say of the baseline's and the candidate's output; `delta` as in `fewlabels.compare`."""
+    options: dict[str, Any] = {"alpha": alpha} | ({} if delta is None else {"delta": delta})
     if classes is None:
         return judge_numbers(outputs[0] - y_test, outputs[1] - y_test, **options)
     if y_test.ndim == 3:

@@ -206,7 +206,7 @@ def _sentence(repeated: Repeated, name: str) -> str:
         (f"{x:+.3g}" if error else f"{100 * x:+.1f}").replace("-", "−")
         for x in (repeated.difference, repeated.low, repeated.high)
     ]
-    n, level = len(repeated.seeds), f"{100 * repeated.level:g} %"
+    n, level = len(repeated.seeds), f"{100 * repeated.level:.4g} %"
     over, interval, missing = f"Over {n} splits, each with its own seed,", f"{level} Nadeau-Bengio interval", ""
     if not repeated.new_splits:
         over = f"Over {n} seeds, with the same labels and the same test rows,"
