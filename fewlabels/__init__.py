@@ -26,7 +26,11 @@ _HOME = {
     "DeepSegmenter": "segmenter",
     "NoisyStudent": "noisy_student",
     "load": "deep",
+    "Advice": "advice.suggesting",
+    "suggest": "advice.suggesting",
     "compare": "comparison",
+    "LabelBudget": "budget.result",
+    "label_budget": "budget.measuring",
     "Comparison": "comparison",
     "Audit": "audits.auditing",
     "Finding": "audits.finding",
@@ -44,8 +48,11 @@ if TYPE_CHECKING:
     import fewlabels.methods as methods
     import fewlabels.networks as networks
     import fewlabels.parts as parts
+    from fewlabels.advice.suggesting import Advice, suggest
     from fewlabels.audits.auditing import Audit, audit
     from fewlabels.audits.finding import Finding
+    from fewlabels.budget.measuring import label_budget
+    from fewlabels.budget.result import LabelBudget
     from fewlabels.classical.co_training import CoTrainingClassifier
     from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
     from fewlabels.classical.label_propagation import LabelPropagation, LabelSpreading
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "S3VM",
+    "Advice",
     "Audit",
     "CoTrainingClassifier",
     "Comparison",
@@ -75,6 +83,7 @@ __all__ = [
     "EntropyLogisticRegression",
     "Finding",
     "GaussianMixtureClassifier",
+    "LabelBudget",
     "LabelPropagation",
     "LabelPropagationRegressor",
     "LabelSpreading",
@@ -90,12 +99,14 @@ __all__ = [
     "compare",
     "datasets",
     "errors",
+    "label_budget",
     "labeled_scorer",
     "load",
     "methods",
     "networks",
     "partial",
     "parts",
+    "suggest",
 ]
 
 

@@ -80,6 +80,7 @@ def compare(
     set: Set = (),
     label: Label = "label",
     task: TaskName = None,
+    repeats: int = 1,
     on_bad_file: BadFile = "error",
     quiet: Quiet = False,
 ) -> None:
@@ -90,9 +91,13 @@ def compare(
     data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y (and X_test, y_test).
     out : The run folder; the same command goes on with an unfinished one.
     seed : Of both trainings and of the rows held out.
+    repeats : 5 or more also train as many pairs, for a claim about the methods instead of two fitted models.
     """
+    from fewlabels.repeats import check_repeats
+
+    check_repeats(repeats)
     source = _load(data, label, task, on_bad_file)
-    _compare(source, data, method, out, seed, set, task, quiet, _command(), label)
+    _compare(source, data, method, out, seed, set, task, quiet, _command(), label, repeats)
 
 
 @app.command
@@ -144,6 +149,95 @@ def audit(
 
 
 @app.command
+def budget(
+    data: str,
+    *,
+    method: MethodName = None,
+    out: Path | None = None,
+    seed: int = 0,
+    set: Set = (),
+    label: Label = "label",
+    task: Literal["classes", "numbers"] | None = None,
+    sizes: Annotated[tuple[int, ...], Parameter(negative=(), help="Numbers of labels: --sizes 20 --sizes 100.")] = (),
+    repeats: int = 5,
+    on_bad_file: BadFile = "error",
+    quiet: Quiet = False,
+) -> None:
+    """Score against the number of labels, with and without unlabeled data, by hiding labels; never reads a test set.
+
+    Parameters
+    ----------
+    data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y.
+    out : The run folder; the same command goes on with an unfinished one.
+    seed : Of trainings, hidden labels and held-out rows.
+    repeats : At least 5.
+    """
+    from fewlabels.budget.measuring import label_budget
+
+    source = _load(data, label, task, on_bad_file)
+    more = {"sizes": list(sizes), "repeats": repeats}
+    folder, estimator = _prepare("budget", source, data, method, out, seed, set, task, quiet, label, more)
+    if _is_finished(folder):
+        return
+    found = label_budget(
+        source.X,
+        source.y,
+        method=estimator,
+        sizes=sizes or None,
+        repeats=repeats,
+        folder=folder.path,
+        random_state=seed,
+        verbose=False if quiet else "auto",
+        command=_command(),
+    )
+    report = found.report(folder.path / "report.html")
+    folder.finish(said=found.sentence)
+    _say(f"{found}\n\nReport: {report}")
+
+
+@app.command
+def suggest(
+    data: str,
+    *,
+    seconds: Annotated[
+        float | None, Parameter(help="Try the first few within this time on held-out labels of DATA.")
+    ] = None,
+    most: int = 5,
+    seed: int = 0,
+    label: Label = "label",
+    task: TaskName = None,
+    on_bad_file: BadFile = "error",
+    quiet: Quiet = False,
+) -> None:
+    """Say which methods to try for this data and why: from the audit and the project's own measurements.
+
+    Parameters
+    ----------
+    data : A folder of images, a CSV, Parquet or JSONL table, or an .npz with X and y. Test rows are not read.
+    most : How many methods.
+    seed : Of samples, splits and trainings.
+    """
+    from fewlabels.advice.suggesting import suggest as suggest_methods
+
+    source = _load(data, label, task, on_bad_file)
+    for note in source.notes:
+        _say(note)
+    if source.y is None:
+        raise InputError(f"{data} has no labels. Add some: without any there is nothing to go by.")
+    advice = suggest_methods(
+        source.X,
+        source.y,
+        task=task or source.get("task"),
+        seconds=seconds,
+        most=most,
+        random_state=seed,
+        verbose=False if quiet else "auto",
+    )
+    first = advice.suggestions[0].method
+    _say(f"{advice}\n\nTo find out: fewlabels compare {shlex.quote(data)} --method {first}")
+
+
+@app.command
 def fit(
     data: str,
     *,
@@ -164,8 +258,8 @@ def fit(
     out : The run folder; the same command goes on with an unfinished one.
     seed : Of the training.
     """
-    from fewlabels.comparison import check_evaluation
     from fewlabels.estimators import name_of, task_of
+    from fewlabels.pairs import check_evaluation
     from fewlabels.partial_labels import partial
 
     source = _load(data, label, task, on_bad_file)
@@ -342,12 +436,15 @@ def _compare(
     quiet: bool,
     command: str,
     label: str = "label",
+    repeats: int = 1,
 ) -> None:
     from fewlabels.comparison import compare as compare_models
     from fewlabels.rounds import keep_round, row_names
     from fewlabels.verdict import Verdict
 
-    folder, estimator = _prepare("compare", source, data, method, out, seed, settings, task, quiet, label)
+    folder, estimator = _prepare(
+        "compare", source, data, method, out, seed, settings, task, quiet, label, {"repeats": repeats}
+    )
     if _is_finished(folder):
         return
     result = compare_models(
@@ -359,6 +456,8 @@ def _compare(
         folder=folder.path,
         random_state=seed,
         command=command,
+        repeats=repeats,
+        verbose=False if quiet else "auto",
     )
     report = result.report(folder.path / "report.html")
     deployed = result.candidate_name if result.deployed is result.candidate else result.baseline_name
@@ -387,6 +486,7 @@ def _prepare(
     task: str | None,
     quiet: bool,
     label: str,
+    more: dict[str, Any] | None = None,
 ) -> tuple[Any, Any]:
     """The run folder, claimed only once nothing is left to refuse, and the unfitted estimator."""
     from fewlabels.data.inputs import read_X
@@ -405,7 +505,7 @@ def _prepare(
         method, task, form.kind, list(settings), random_state=seed, verbose=False if quiet else "auto"
     )
     config = {"command": verb, "data": data, "label": label, "task": task, "method": method, "seed": seed}
-    config["set"] = list(settings)
+    config |= {"set": list(settings)} | (more or {})
     return RunFolder(out or _default_folder(data, method, seed, verb), config), estimator
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,27 +10,24 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import clone, is_regressor
-from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing
+from sklearn.base import clone
 from threadpoolctl import threadpool_info
 
 from fewlabels import ledger
 from fewlabels.audits.auditing import Audit, examine
 from fewlabels.classical.base import Classical
 from fewlabels.data.inputs import check_X
-from fewlabels.data.labels import as_vector, guess_task, read_labels
+from fewlabels.data.labels import guess_task
 from fewlabels.deep import DeepClassifier, DeepRegressor
-from fewlabels.errors import InputError, OptionError
-from fewlabels.estimators import make, name_of, task_of
+from fewlabels.errors import OptionError
+from fewlabels.estimators import name_of, task_of
 from fewlabels.method import Method
-from fewlabels.noisy_student import NoisyStudent
-from fewlabels.overlap import image_scores
-from fewlabels.partial_labels import Partial, partial
+from fewlabels.pairs import as_estimator, divide, facts, fit_both, judge, output
+from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
-from fewlabels.recipes import default_method
-from fewlabels.segmenter import DeepSegmenter, true_codes
-from fewlabels.verdict import Paired, Verdict, judge_classes, judge_masks, judge_numbers
+from fewlabels.repeats import Repeated, check_repeats, repeat
+from fewlabels.segmenter import DeepSegmenter
+from fewlabels.verdict import Paired, Verdict
 from fewlabels.verdict_round import VerdictRound
 
 
@@ -62,6 +58,8 @@ class Comparison:
     audit : the checks of the data before training, or None
     looks : how many different comparisons have read these evaluation rows, with this one. In this process, or
         with `folder` in all run folders beside it. Intervals have level 1 - 0.05 / looks
+    repeated : with `repeats=5` or more, what all pairs say of the two methods; else None. The models, outputs and the
+        verdict here are those of the first pair
     """
 
     task: str
@@ -86,6 +84,7 @@ class Comparison:
     round: VerdictRound | None = None
     audit: Audit | None = None
     looks: int = 1
+    repeated: Repeated | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -94,7 +93,13 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words."""
+        """The verdict in plain words; with repeats also what they say of the methods."""
+        said = self.fitted_sentence
+        return said if self.repeated is None else f"{said} {self.repeated.sentence}"
+
+    @property
+    def fitted_sentence(self) -> str:
+        """What the verdict says of these two fitted models alone."""
         decisive = self._decisive()
         # a verdict round reads other rows
         return decisive.sentence + (ledger.said(self.looks, self.paired.level) if decisive is self.paired else "")
@@ -170,6 +175,7 @@ def compare(
     verbose: Verbose = "auto",
     random_state: int | None = None,
     audit: bool = True,
+    repeats: int = 1,
     command: str | None = None,
 ) -> Comparison:
     """Train a supervised baseline and a semi-supervised candidate, and judge them on rows neither has seen.
@@ -199,6 +205,8 @@ def compare(
     random_state : seed of both trainings and of the held-out rows; None draws one, which the report names
     audit : whether to check the data before training, see `fewlabels.audit`; about a second, it stops
         nothing. Masks are not audited
+    repeats : 1 judges two fitted models. From 5 on as many pairs are trained, for a claim about the methods: each with
+        new held-out rows or, with a test set, with a new seed alone. The first pair is the one that may be deployed
     command : what the report names as the command that repeats this
 
     Returns
@@ -218,42 +226,32 @@ def compare(
     True
     """
     seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_state is None else random_state
-    candidate = _estimator(method, task or guess_task(y), steps, device, verbose)
+    candidate = as_estimator(method, task or guess_task(y), steps, device, verbose)
     name = name_of(candidate)
     if name == "supervised":
         raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
+    check_repeats(repeats)
     sparse = isinstance(candidate, Classical) and candidate.takes_sparse
     task = task_of(candidate)
-    held_out = X_test is None
-    rows_train: NDArray[np.int64] | None = None
-    if held_out:
-        X, y, X_test, y_test, rows_eval, rows_train = _hold_out(X, y, task, holdout, seed, sparse)
-    elif y_test is None:
-        raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
-    data = partial(X, y, task=task, sparse=sparse)
-    if len(data.labeled) == data.n_rows:
-        raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
-    y_test = check_evaluation(X_test, y_test, data, sparse=sparse)
-    rows_eval = rows_eval if held_out else np.arange(len(y_test))
-    found = examine(data, X_test, y_test, seed=seed) if audit and task != "masks" else None
-    _set_if_there(candidate, random_state=seed)
-    baseline, seconds = candidate.baseline(), {}
-    for model, role in ((baseline, "baseline"), (candidate, "candidate")):
-        _set_if_there(model, folder=None if folder is None else Path(folder) / role)
-        began = time.perf_counter()
-        model.fit(X, y)
-        # a deep model knows what it spent before it was interrupted, too
-        seconds[role] = _facts(model).get("seconds", time.perf_counter() - began)
-        if role == "baseline" and "precision" in _facts(baseline):
-            # "auto" is decided by a timing: once, or a busy machine could give the two different ones
-            for either in (baseline, candidate):
-                _set_if_there(either, precision=_facts(baseline)["precision"])
-    outputs = [_output(model, X_test) for model in (baseline, candidate)]
+    share: dict[str, Any] = {"task": task, "holdout": holdout, "sparse": sparse}
+    rows = divide(X, y, X_test, y_test, seed=seed, **share)
+    found = examine(rows.data, rows.X_eval, rows.y_eval, seed=seed) if audit and task != "masks" else None
+    place = None if folder is None else Path(folder)
+    untrained = clone(candidate)
+    baseline, seconds = fit_both(candidate, rows.X, rows.y, seed, place)
+    outputs = [output(model, rows.X_eval) for model in (baseline, candidate)]
     looks = ledger.read(
-        ledger.fingerprint(check_X(X_test, like=data.form, sparse=sparse), y_test),
-        ledger.fingerprint(data.x, data.labeled, data.y, repr(sorted(_settings(candidate).items()))),
-        None if folder is None else Path(folder).absolute().parent,
+        ledger.fingerprint(check_X(rows.X_eval, like=rows.data.form, sparse=sparse), rows.y_eval),
+        ledger.fingerprint(rows.data.x, rows.data.labeled, rows.data.y, repr(sorted(_settings(candidate).items()))),
+        None if place is None else place.absolute().parent,
     )
+    paired = judge(rows.y_eval, rows.data.classes, outputs, delta, alpha=0.05 / looks)
+    repeated = None
+    if repeats > 1:
+        given, first = (X, y, X_test, y_test), (rows, outputs)
+        repeated = repeat(
+            untrained, given, first, paired, share, seed=seed, repeats=repeats, folder=place, verbose=verbose
+        )
     baseline_name = name_of(baseline)
     return Comparison(
         task=task,
@@ -261,132 +259,25 @@ def compare(
         candidate=candidate,
         baseline_name=f"{name} on the labels alone" if baseline_name == name else baseline_name,
         candidate_name=name,
-        X_eval=X_test,
-        y_eval=y_test,
-        rows_eval=rows_eval,
+        X_eval=rows.X_eval,
+        y_eval=rows.y_eval,
+        rows_eval=rows.rows_eval,
         baseline_output=outputs[0],
         candidate_output=outputs[1],
-        classes=data.classes,
-        held_out=held_out,
-        paired=_judge(y_test, data.classes, outputs, delta, 0.05 / looks),
+        classes=rows.data.classes,
+        held_out=X_test is None,
+        paired=paired,
         looks=looks,
-        data=_describe(data),
+        data=_describe(rows.data),
         settings=_settings(candidate),
         environment=_environment(candidate),
         command=command or f"fewlabels.compare(X, y, ..., method={candidate!r}, random_state={seed})",
         seconds=seconds,
         remarks=_remarks(candidate),
-        round=_ask(baseline, candidate, data, rows_train, seed, delta),
+        round=_ask(baseline, candidate, rows.data, rows.rows_train, seed, delta),
         audit=found,
+        repeated=repeated,
     )
-
-
-def _estimator(method: Any, task: str, steps: int | None, device: str, verbose: Verbose) -> Any:
-    if task not in ("classes", "numbers", "masks"):
-        raise OptionError(f"task={task!r}; expected 'classes', 'numbers' or 'masks'.")
-    given = isinstance(method, DeepClassifier | DeepRegressor | DeepSegmenter | NoisyStudent | Classical)
-    candidate = clone(method) if given else make(default_method(task) if method is None else method, task)
-    if isinstance(candidate, Classical) or given:
-        if steps is not None or device != "auto":
-            raise OptionError("steps and device go on the estimator: a deep one given as method= has them.")
-        return candidate
-    return candidate.set_params(steps=steps, device=device, verbose=verbose)
-
-
-def _set_if_there(model: Any, **options: Any) -> None:
-    """Set the options that this estimator has."""
-    known = model.get_params(deep=False)
-    model.set_params(**{name: value for name, value in options.items() if name in known})
-
-
-def _facts(model: Any) -> dict[str, Any]:
-    """What a deep model's training resolved; a classical one resolves nothing."""
-    return {} if isinstance(model, Classical) else dict(model.run_.facts)
-
-
-def _hold_out(
-    X: Any, y: Any, task: str, share: float, seed: int, sparse: bool
-) -> tuple[Any, Any, Any, NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Take some labeled rows out, stratified.
-
-    Returns
-    -------
-    X and y without them, those rows, their labels, which they are, and which rows of X are left.
-    """
-    if not 0 < share < 1:
-        raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
-    data = partial(X, y, task=task, min_per_class=2, sparse=sparse)  # type: ignore[arg-type]
-    plain = data.classes is None or data.has_masks  # nothing to stratify by
-    n, n_classes = len(data.y), 1 if plain else data.n_classes
-    fewest = max(4, 2 * n_classes)
-    if n < fewest:
-        raise InputError(f"y has {n} labels; without a test set at least {fewest} are needed.")
-    n_out = min(max(round(share * n), n_classes), n - n_classes)
-    stratify = None if plain else data.y
-    _, out = train_test_split(np.arange(n), test_size=n_out, random_state=seed, stratify=stratify)
-    out.sort()
-    rows = data.labeled[out]
-    # not even as unlabeled rows do they stay: a model must not have seen what it is judged on
-    rest = np.setdiff1d(np.arange(data.n_rows), rows)
-    if data.has_masks:
-        y = list(y) if isinstance(y, tuple) else y
-        labels = _safe_indexing(y, rows)
-        return _safe_indexing(X, rest), _safe_indexing(y, rest), _safe_indexing(X, rows), labels, rows, rest
-    labels = data.y[out] if data.classes is None else data.classes[data.y[out]]
-    return _safe_indexing(X, rest), _safe_indexing(as_vector(y), rest), _safe_indexing(X, rows), labels, rows, rest
-
-
-def check_evaluation(X_test: Any, y_test: Any, data: Partial, *, sparse: bool = False) -> NDArray[Any]:
-    """The labels of a test set, checked against the training data before hours of training, not after.
-
-    Masks become positions in the classes, -1 where a pixel is ignored.
-
-    Raises
-    ------
-    InputError : rows of another form, a row without a label, a class that no labeled training row has
-    """
-    shape = check_X(X_test, like=data.form, name="the model", sparse=sparse).shape
-    n_rows, classes = shape[0], data.classes
-    if data.has_masks:
-        assert classes is not None
-        codes = true_codes(y_test, shape[:3], classes, "y_test")
-        _all_labeled(int(np.sum((codes < 0).all((1, 2)))))
-        return codes
-    labels = read_labels(y_test, task="numbers" if classes is None else "classes")
-    if n_rows != labels.n_rows:
-        raise InputError(f"X_test has {n_rows} rows and y_test {labels.n_rows}. Give one label for each row.")
-    if len(labels.rows) != labels.n_rows:
-        _all_labeled(labels.n_rows - len(labels.rows))
-    values: NDArray[Any] = labels.values
-    new = [] if classes is None else sorted(set(values.tolist()) - set(classes.tolist()), key=str)
-    if new:
-        raise InputError(f"y_test has classes that no labeled row of y has: {new[:5]}. Label some rows of each.")
-    return values
-
-
-def _all_labeled(missing: int) -> None:
-    if missing:
-        raise InputError(f"y_test has {missing} unlabeled rows. Every row of the test set needs a label.")
-
-
-def _output(model: Any, X_test: Any) -> NDArray[Any]:
-    if task_of(model) == "masks":
-        codes: NDArray[np.int16] = np.searchsorted(model.classes_, model.predict(X_test)).astype(np.int16)
-        return codes
-    return model.predict(X_test) if is_regressor(model) else model.predict_proba(X_test)  # type: ignore[no-any-return]
-
-
-def _judge(
-    y_test: NDArray[Any], classes: NDArray[Any] | None, outputs: list[NDArray[Any]], delta: float | None, alpha: float
-) -> Paired:
-    options: dict[str, Any] = {"alpha": alpha} | ({} if delta is None else {"delta": delta})
-    if classes is None:
-        return judge_numbers(outputs[0] - y_test, outputs[1] - y_test, **options)
-    if y_test.ndim == 3:
-        return judge_masks(*(image_scores(y_test, guess, len(classes)) for guess in outputs), **options)
-    guesses = [classes[output.argmax(1)] for output in outputs]
-    disagreement = float(np.mean(guesses[0] != guesses[1]))
-    return judge_classes(guesses[0] == y_test, guesses[1] == y_test, disagreement=disagreement, **options)
 
 
 def _ask(
@@ -438,14 +329,14 @@ def _settings(candidate: Any) -> dict[str, Any]:
 
 def _environment(candidate: Any) -> dict[str, Any]:
     blas = max((pool["num_threads"] for pool in threadpool_info()), default=1)
-    facts = {"device": "cpu", "precision": "float64", "threads": blas} | _facts(candidate)
+    known = {"device": "cpu", "precision": "float64", "threads": blas} | facts(candidate)
     names = ("fewlabels", "torch", "numpy", "scikit-learn", "scipy", "pillow")
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in names},
         "platform": platform.platform(),
-        "device": facts["device"],
-        "precision": facts["precision"],
-        "threads": facts["threads"],
+        "device": known["device"],
+        "precision": known["precision"],
+        "threads": known["threads"],
     }
 
 

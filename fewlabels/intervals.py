@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.stats import binom, norm
+from scipy.stats import t as student
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -91,6 +92,40 @@ def _chunks(n: int, width: int) -> list[int]:
     """Split n draws of `width` numbers so that each chunk stays near 16 MB."""
     size = max(1, 2_000_000 // width)
     return [min(size, n - start) for start in range(0, n, size)]
+
+
+def nadeau_bengio(differences: ArrayLike, ratio: float, level: float = 0.95) -> tuple[float, float, float]:
+    """Corrected resampled t (Nadeau and Bengio, Machine Learning 52:239, 2003): low, high, two-sided p of a mean.
+
+    The J differences come from splits of the same rows, so they are correlated: the variance of their mean is taken as
+    (1/J + ratio) s^2, `ratio` being rows held out over rows trained on, with J - 1 degrees of freedom. A heuristic;
+    measured false alarms at 5 % between equally good learners, J = 5: 7.0, 5.5 and 4.6 % with 40, 100 and 400 labels
+    (1,000 data sets each, tests/test_repeats.py).
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    return _t(float(d.mean()), float((1 / d.size + ratio) * d.var(ddof=1)), d.size - 1, level)
+
+
+def seeds_and_rows(gains: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """Low, high, two-sided p of the mean of gains (J, n): J seeds, the same n rows each time, both drawn at random.
+
+    The variance of the mean is that over seeds, s_J^2 / J, plus that over rows of what a row gains on average,
+    s_n^2 / n (crossed random effects, the interaction counted twice, so never too small), with Satterthwaite's degrees
+    of freedom. Over seeds alone a method that draws nothing at random would have an interval without width.
+    """
+    g = np.asarray(gains, dtype=np.float64)
+    seeds, rows = (g.mean(axis).var(ddof=1) / g.shape[1 - axis] for axis in (1, 0))
+    total = seeds + rows
+    freedom = 1.0 if total == 0 else total**2 / (seeds**2 / (g.shape[0] - 1) + rows**2 / (g.shape[1] - 1))
+    return _t(float(g.mean()), float(total), float(freedom), level)
+
+
+def _t(mean: float, variance: float, freedom: float, level: float) -> tuple[float, float, float]:
+    if variance == 0:  # without any spread there is no scale to judge the mean by
+        return mean, mean, 1.0
+    error = sqrt(variance)
+    half = float(student.ppf((1 + level) / 2, freedom)) * error
+    return mean - half, mean + half, float(2 * student.sf(abs(mean) / error, freedom))
 
 
 def smallest_detectable(n: int, disagreement: float, *, alpha: float = 0.05, power: float = 0.8) -> float | None:

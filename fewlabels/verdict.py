@@ -116,7 +116,7 @@ def judge_classes(
     interval = newcombe_paired(both, wins, losses, n - both - wins - losses, level)
     p_value = mcnemar_midp(wins, losses)
     same = disagreement is not None and _disagreement_bound(disagreement, n, pool, level) < delta
-    verdict = Verdict.NO_PRACTICAL_DIFFERENCE if same else _decide(p_value, *interval, delta, alpha)
+    verdict = Verdict.NO_PRACTICAL_DIFFERENCE if same else decide(p_value, *interval, delta, alpha)
     paired = Paired(
         *(verdict, (wins - losses) / n, *interval, level, p_value, n, wins, losses),
         *((both + losses) / n, *wilson(both + losses, n, level)),
@@ -151,7 +151,7 @@ def judge_numbers(
     gain, n, level = baseline - candidate, baseline.size, 1 - alpha
     interval = paired_bootstrap(gain, seed=seed, level=level)
     p_value = sign_flip_p(gain, seed=seed)
-    verdict = _decide(p_value, *interval, delta * float(baseline.mean()), alpha)
+    verdict = decide(p_value, *interval, delta * float(baseline.mean()), alpha)
     if n < FEWEST_FOR_BOOTSTRAP:
         verdict = Verdict.CANNOT_TELL
     paired = Paired(
@@ -195,7 +195,7 @@ def judge_masks(
     baseline, candidate = _pair(baseline_score, candidate_score, np.float64)
     gain, n, level = candidate - baseline, baseline.size, 1 - alpha
     interval, p_value = paired_bootstrap(gain, seed=seed, level=level), sign_flip_p(gain, seed=seed)
-    verdict = Verdict.CANNOT_TELL if n < FEWEST_FOR_BOOTSTRAP else _decide(p_value, *interval, delta, alpha)
+    verdict = Verdict.CANNOT_TELL if n < FEWEST_FOR_BOOTSTRAP else decide(p_value, *interval, delta, alpha)
     wins, losses = int(np.sum(gain > 0)), int(np.sum(gain < 0))
     paired = Paired(
         *(verdict, float(gain.mean()), *interval, level, p_value, n, wins, losses),
@@ -218,7 +218,7 @@ def _pair(baseline: ArrayLike, candidate: ArrayLike, dtype: type[Any]) -> tuple[
     return one, other
 
 
-def _decide(p_value: float, low: float, high: float, floor: float, alpha: float) -> Verdict:
+def decide(p_value: float, low: float, high: float, floor: float, alpha: float) -> Verdict:
     """Size first: a difference surely too small to matter stays so however many rows prove it.
 
     A direction needs the test and the interval: either may be a shade too ready, and a page on which they
@@ -249,7 +249,7 @@ def _label_free(disagreement: float | None, delta: float, n: int, pool: int | No
     )
 
 
-_FINDING = {
+FINDING = {
     Verdict.HELPS: "The unlabeled data helped",
     Verdict.HURTS: "The unlabeled data hurt",
     Verdict.NO_PRACTICAL_DIFFERENCE: "The unlabeled data made no practical difference",
@@ -260,7 +260,7 @@ _FINDING = {
 def _classes_sentence(paired: Paired) -> str:
     points = [f"{100 * x:+.1f}".replace("-", "−") for x in (paired.difference, paired.low, paired.high)]
     return (
-        f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} rows, the one trained "
+        f"{FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} rows, the one trained "
         f"with unlabeled data is right on {100 * paired.candidate_score:.1f} % and the baseline on "
         f"{100 * paired.baseline_score:.1f} %, a difference of {points[0]} points "
         f"({100 * paired.level:.4g} % interval {points[1]} to {points[2]})."
@@ -271,7 +271,7 @@ def _masks_sentence(paired: Paired) -> str:
     points = [f"{100 * x:+.1f}".replace("-", "−") for x in (paired.difference, paired.low, paired.high)]
     few = f" Fewer than {FEWEST_FOR_BOOTSTRAP} images are too few to say." if paired.n < FEWEST_FOR_BOOTSTRAP else ""
     return (
-        f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} images, the one trained with "
+        f"{FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} images, the one trained with "
         f"unlabeled data reaches a mean IoU of {100 * paired.candidate_score:.1f} % an image and the baseline of "
         f"{100 * paired.baseline_score:.1f} %, a difference of {points[0]} points "
         f"({100 * paired.level:.4g} % interval over images {points[1]} to {points[2]}).{few}"
@@ -282,7 +282,7 @@ def _numbers_sentence(paired: Paired) -> str:
     values = [f"{x:+.3g}".replace("-", "−") for x in (paired.difference, paired.low, paired.high)]
     few = f" Fewer than {FEWEST_FOR_BOOTSTRAP} rows are too few to say." if paired.n < FEWEST_FOR_BOOTSTRAP else ""
     return (
-        f"{_FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} rows, the one trained "
+        f"{FINDING[paired.verdict]}: of these two fitted models, on these {paired.n} rows, the one trained "
         f"with unlabeled data misses by {paired.candidate_score:.3g} on average and the baseline by "
         f"{paired.baseline_score:.3g}; the error is lower by {values[0]} "
         f"({100 * paired.level:.4g} % interval {values[1]} to {values[2]}).{few}"

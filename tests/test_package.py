@@ -18,8 +18,10 @@ LAYERS = [
     {"tasks", "method", "augment", "networks", "verdict", "verdict_round", "devices"},
     {"methods", "scaling", "batches", "probing", "train", "checkpoint"},
     {"recipes", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "graph", "model_files"},
-    {"audits", "ledger"},
+    {"pairs", "records"},
+    {"audits", "ledger", "repeats"},
     {"comparison"},
+    {"budget", "advice"},
     {"report"},
     {"runs", "rounds", "cli", "__main__"},
 ]

@@ -1,4 +1,4 @@
-"""Comparison or Audit -> Page -> one self-contained HTML file, and the same facts as JSON beside it."""
+"""Comparison, Audit or LabelBudget -> Page -> one self-contained HTML file, and the same facts as JSON beside it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from fewlabels.errors import SaveError
 
 if TYPE_CHECKING:
     from fewlabels.audits.auditing import Audit
+    from fewlabels.budget.result import LabelBudget
     from fewlabels.comparison import Comparison
     from fewlabels.report.blocks import Section
 
-__all__ = ["write", "write_audit"]
+__all__ = ["write", "write_audit", "write_budget"]
 
 
 def write(comparison: Comparison, path: str | os.PathLike[str], *, findings: tuple[Section, ...] = ()) -> Path:
@@ -50,6 +51,15 @@ def write_audit(audit: Audit, path: str | os.PathLike[str]) -> Path:
     from fewlabels.report.render import render_audit
 
     return _write(path, render_audit(audit_page(audit)), plain(audit.to_dict()))
+
+
+def write_budget(budget: LabelBudget, path: str | os.PathLike[str]) -> Path:
+    """Write the page of a label budget to `path` and its facts to the same name with .json; errors as in `write`."""
+    from fewlabels.report.budget import budget_page
+    from fewlabels.report.facts import plain
+    from fewlabels.report.render import render_audit
+
+    return _write(path, render_audit(budget_page(budget)), plain(budget.to_dict()))
 
 
 def _write(path: str | os.PathLike[str], html: str, facts: dict[str, Any]) -> Path:

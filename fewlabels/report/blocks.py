@@ -136,6 +136,29 @@ class Curves:
 
 
 @dataclass(frozen=True)
+class Range:
+    """A line of values with an interval at each."""
+
+    label: str
+    role: Role
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Lines with intervals over the same x, which is drawn logarithmic; `zero` marks 0."""
+
+    title: str
+    lines: tuple[Range, ...]
+    x_label: str
+    scale: float = 1.0
+    zero: bool = False
+
+
+@dataclass(frozen=True)
 class Matrix:
     """Rows are the true class, columns the predicted one."""
 
@@ -161,7 +184,7 @@ class Histogram:
     x_label: str
 
 
-Plot = Dots | Curves | Matrix | Scatter | Histogram
+Plot = Dots | Curves | Ranges | Matrix | Scatter | Histogram
 
 
 @dataclass(frozen=True)
@@ -266,10 +289,11 @@ class Page:
 
 @dataclass(frozen=True)
 class AuditPage:
-    """The report of an audit, before it is HTML."""
+    """A page of sections without a verdict, such as an audit's, before it is HTML."""
 
     title: str
     worst: str
     headline: str
     sentence: str
     sections: tuple[Section, ...]
+    question: str = "Is the data fit for training, and what may be claimed from it?"

@@ -175,6 +175,7 @@ def facts(comparison: Comparison, findings: tuple[Section, ...] = ()) -> dict[st
         "held_out": comparison.held_out,
         "paired": {**asdict(comparison.paired), "verdict": str(comparison.paired.verdict)},
         "round": None if comparison.round is None else _round(comparison.round),
+        "repeated": None if comparison.repeated is None else asdict(comparison.repeated),
         "smallest_detectable": detectable(comparison),
         "curves": {
             key: {line.role: {"step": line.x, "value": line.y} for line in lines}

@@ -11,6 +11,7 @@ from fewlabels.report.facts import curves
 from fewlabels.report.masks import mask_sections
 from fewlabels.report.numbers import number_sections
 from fewlabels.report.provenance import data_blocks, remark_blocks, settings_blocks
+from fewlabels.report.repeats import MORE, repeat_sections
 from fewlabels.report.scores import how_little, key_figures, score_blocks
 from fewlabels.verdict import Verdict
 
@@ -33,7 +34,7 @@ _WHY = {
 }
 _SCOPE = (
     "This speaks of these two fitted models and rows like these {n:,}. Another seed or other labels may give another "
-    "answer; it is not a verdict on methods."
+    "answer; it is not a verdict on methods.{more}"
 )
 _GO_ON = (
     "A label of such a row tells more than a label of any other: fewlabels verdict RUN --ask 40, or questions() and "
@@ -59,7 +60,7 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
         verdict=str(verdict),
         question="Did the unlabeled data help?",
         headline=_HEADLINE[verdict],
-        sentence=_after_colon(clean(comparison.sentence, 1000)),
+        sentence=_after_colon(clean(comparison.fitted_sentence, 1000)),
         deployed=f"{name}, trained {'with the unlabeled data' if helped else 'on the labels only'}",
         why=_WHY[verdict],
         key_figures=key_figures(comparison),
@@ -67,13 +68,14 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
             Section("scores", "How good are the two models", score_blocks(comparison)),
             *how_little(comparison),
             *_round(comparison),
+            *repeat_sections(comparison),
             Section("curves", "How training went", _curves(comparison)),
             *body(comparison),
             Section("data", "The data", data_blocks(comparison)),
             Section("settings", "How to repeat this", settings_blocks(comparison)),
         ),
         findings=(*before_sections(comparison.audit), *findings),
-        scope=_SCOPE.format(n=paired.n),
+        scope=_SCOPE.format(n=paired.n, more=MORE if comparison.repeated else ""),
         legend=(
             ("baseline", f"labels only: {clean(comparison.baseline_name)}"),
             ("candidate", f"with unlabeled data: {clean(comparison.candidate_name)}"),

@@ -1,0 +1,91 @@
+"""Results of many trainings in one file, so that an interrupted command goes on with what it has."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from torch import nn
+
+from fewlabels.checkpoint import write_file
+from fewlabels.data.images import ImageFiles
+from fewlabels.errors import InputError
+from fewlabels.partial_labels import Partial
+from fewlabels.run import _told  # what tells options apart from one process to the next
+
+
+class Records:
+    """Plain values by key. With a path every new one is on the disk before the next training begins.
+
+    Parameters
+    ----------
+    path : the JSON file, or None to keep them in memory alone
+    fingerprint : of all that the values depend on, see `fingerprint`
+
+    Raises
+    ------
+    InputError : the file is damaged, or was written for other data or settings
+    """
+
+    def __init__(self, path: Path | None, fingerprint: str) -> None:
+        self.path, self.fingerprint = path, fingerprint
+        self.values: dict[str, Any] = {}
+        if path is None or not path.exists():
+            return
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            known, self.values = kept["fingerprint"], dict(kept["values"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged ({error}). Delete it to start anew.") from error
+        if known != fingerprint:
+            raise InputError(
+                f"{path} belongs to other data or settings. Give the same ones to go on with it, or another folder "
+                "(or delete it) to start anew."
+            )
+
+    def add(self, key: str, value: Any) -> Any:
+        """Keep a plain value."""
+        self.values[key] = value
+        if self.path is not None:
+            content = {"fingerprint": self.fingerprint, "values": self.values}
+            write_file(self.path, json.dumps(content).encode())
+        return value
+
+
+def fingerprint(data: Partial, model: Any, *more: Any) -> str:
+    """One hash of rows, labels, a model's options and anything else a result depends on; places and progress do not."""
+    passed = ("folder", "verbose", "device", "random_state")  # the seed is among `more`
+    options = {k: v for k, v in model.get_params(deep=False).items() if k not in passed}
+    digest = hashlib.sha256(f"{type(model).__name__}{_text(options)}{_text(more)}".encode())
+    for part in (data.labeled, data.y):
+        digest.update(str(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest() + rows_hash(data.x)
+
+
+def rows_hash(x: Any) -> str:
+    """A hash of rows as `Partial.x` holds them."""
+    digest = hashlib.sha256()
+    for part in _arrays(x):
+        digest.update(str(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, nn.Module):
+        return repr(value) + _text([_told(tensor) for tensor in value.state_dict().values()])
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}={_text(item)}' for key, item in sorted(value.items()))}}}"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_text, value))}]"
+    return _told(value) if dataclasses.is_dataclass(value) or callable(value) else repr(value)
+
+
+def _arrays(x: Any) -> list[Any]:
+    if isinstance(x, ImageFiles):
+        return [np.array([repr((x.size, x.channels)), *x.paths])]
+    return [x.data, x.indices, x.indptr] if issparse(x) else [x]
