@@ -80,6 +80,7 @@ def _deep_parts(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "params": plain_params(model),
         "classes": classes,
         "target": None if classes else [model.target_mean_, model.target_std_],
+        "temperature": model.temperature_ if isinstance(model, DeepClassifier) else None,
         "form": dataclasses.asdict(model.form_),
         "levels": [run.scaling.low, run.scaling.high],
         "history": run.history,
@@ -211,4 +212,6 @@ def _restore_targets(model: Any, about: dict[str, Any], transduction: Any) -> No
     if dtype.kind not in "biufUSO":
         raise UnsafeFileError(f"classes of type {dtype} are not known.")
     model.classes_ = np.array(about["classes"]["values"], dtype=dtype)
+    if isinstance(model, DeepClassifier):
+        model.temperature_ = float(about.get("temperature", 1.0))  # files of before there was one have none
     model.transduction_ = model.classes_[transduction]
