@@ -150,5 +150,6 @@ def cooled(probabilities: Floats, t: float) -> Floats:
     if t == 1:
         return probabilities
     logits = np.log(np.maximum(probabilities, np.finfo(float).tiny)) / t
-    shares: Floats = np.exp(logits - logits.max(1, keepdims=True))
-    return shares / shares.sum(1, keepdims=True)
+    odds = np.exp(logits - logits.max(1, keepdims=True))
+    shares: Floats = odds / odds.sum(1, keepdims=True)
+    return shares

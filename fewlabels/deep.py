@@ -85,7 +85,7 @@ class _Deep(BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         if data.feature_names is not None:
             self.feature_names_in_ = np.array(data.feature_names, dtype=object)
-        self.history_ = self.run_.history
+        self.history_, self.findings_ = self.run_.history, self.run_.findings
 
     def _outputs(self, X: Any) -> Tensor:
         check_is_fitted(self, "run_")
@@ -137,6 +137,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
     transduction_ : (N,) the given label of each labeled row, the predicted one of every other
     history_ : list of dicts, at most 200: "step", "loss", and the method's metrics
     run_ : the network and what was resolved (`run_.facts`: seed, steps, device, precision, seconds)
+    findings_ : what the monitors saw during training, a tuple of `Finding`: "look" where something needs a look
     temperature_ : what `calibrate` found; 1.0 after fit
 
     Examples
@@ -265,7 +266,7 @@ class DeepRegressor(RegressorMixin, _Deep):
 
     Attributes
     ----------
-    n_features_in_, feature_names_in_, transduction_, history_, run_ : as in `DeepClassifier`
+    n_features_in_, feature_names_in_, transduction_, history_, findings_, run_ : as in `DeepClassifier`
     target_mean_, target_std_ : of the labeled rows
     """
 

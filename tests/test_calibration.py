@@ -32,7 +32,9 @@ def test_z_is_the_brier_score_against_what_it_should_be():
     p = rng.uniform(0.5, 1, 40)
     right = rng.random(40) < p
     brier, expected = np.sum((right - p) ** 2), np.sum(p * (1 - p))
-    assert spiegelhalter(p, right).z == pytest.approx((brier - expected) / np.sqrt(np.sum((1 - 2 * p) ** 2 * p * (1 - p))))
+    assert spiegelhalter(p, right).z == pytest.approx(
+        (brier - expected) / np.sqrt(np.sum((1 - 2 * p) ** 2 * p * (1 - p)))
+    )
 
 
 def test_p_is_that_of_the_normal_distribution_for_many_doubtful_rows():
@@ -66,7 +68,7 @@ def test_limits_of_z():
     ones = np.ones(30)
     assert (spiegelhalter(ones, ones).z, spiegelhalter(ones, ones).p) == (0.0, 1.0)
     wrong = spiegelhalter(ones, 1 - ones)
-    assert wrong.z == np.inf and wrong.p == 1 / 2000  # it was certain and never right
+    assert (wrong.z, wrong.p) == (np.inf, 1 / 2000)  # it was certain and never right
     assert spiegelhalter(0.5 * ones, ones).p == 1.0  # of coins Z knows nothing
     sure = np.linspace(0.6, 0.99, 400)
     assert spiegelhalter(sure, np.random.default_rng(0).random(400) < 0.6).z > 3
@@ -120,7 +122,8 @@ def test_cooling_keeps_the_order_and_survives_zeros():
     warm = cooled(p, 2.0)
     np.testing.assert_allclose(warm.sum(1), 1)
     np.testing.assert_allclose(warm[0], np.sqrt(p[0]) / np.sqrt(p[0]).sum())
-    assert (warm.argmax(1) == p.argmax(1)).all() and np.isfinite(warm).all()
+    np.testing.assert_array_equal(warm.argmax(1), p.argmax(1))
+    assert np.isfinite(warm).all()
     assert np.isfinite(temperature(p, [0, 1]))
 
 
