@@ -309,9 +309,9 @@ def _train(
         class_balanced=options.class_balanced,
         moving=moving,
     )
-    passes = steps * options.batch_size * options.unlabeled_ratio / len(pool.x) if copies else 0.0
-    chance = math.log(task.n_outputs) if task.n_outputs > 1 else 1.0  # standardized numbers have a variance of 1
-    seen = Seen(history.entries, watched.looks, watched.rows, steps, chance, passes, partial, options.seed)
+    # a fixed threshold keeps no state
+    own = state["method"] if isinstance(method, Probing) else state
+    seen = _seen(history, watched, partial, task, options, learns_threshold=bool(own.get("weight")))
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(told)
     with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:
@@ -337,6 +337,24 @@ def _tell(findings: Iterable[Finding], watched: Watched, progress: Progress) -> 
         if finding.level == "look" and finding.check not in watched.told:
             watched.told.append(finding.check)
             progress.say(finding.text)
+
+
+def _seen(
+    history: _History, watched: Watched, partial: Partial, task: Task, options: Options, *, learns_threshold: bool
+) -> Seen:
+    """What the monitors see; history and looks grow in it as training goes on."""
+    used = history.steps * options.batch_size * options.unlabeled_ratio
+    return Seen(
+        history=history.entries,
+        looks=watched.looks,
+        rows=watched.rows,
+        steps=history.steps,
+        chance=math.log(task.n_outputs) if task.n_outputs > 1 else 1.0,  # standardized numbers have a variance of 1
+        passes=used / partial.n_rows if options.method.augment else 0.0,
+        learns_threshold=learns_threshold,
+        partial=partial,
+        seed=options.seed,
+    )
 
 
 def _watched(partial: Partial, pool: Pool, task: Task, method: Method, seed: int) -> Watched:

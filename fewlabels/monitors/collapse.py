@@ -51,9 +51,9 @@ def collapse(seen: Seen) -> Finding:
     text = (
         f"The model says {names[worst]!r} for {percent(given[worst])} of the unlabeled rows; an estimate from the "
         f"labels and a simple model is {percent(expected[worst])}, and over all classes the two differ by "
-        f"{100 * moved:.0f} points. Guesses may have piled up in a few classes, which pseudo-labels then confirm. Align the guesses "
-        "(align=ToPrior), balance the labels (class_balanced or logit_adjustment), lower lambda_u, and look for "
-        "unlabeled rows of other classes or another source (fl.audit: open_set, shift)."
+        f"{100 * moved:.0f} points. Guesses may have piled up in a few classes, which pseudo-labels then confirm. "
+        "Align the guesses (align=ToPrior), balance the labels (class_balanced or logit_adjustment), lower lambda_u, "
+        "and look for unlabeled rows of other classes or another source (fl.audit: open_set, shift)."
     )
     return Finding("collapse", "look", moved, text, evidence)
 

@@ -26,6 +26,7 @@ class Seen:
     steps : of the whole run
     chance : loss on labeled rows of a model that knows nothing: log K, or 1 for standardized numbers
     passes : how often each row of the pool will have been used at the end, on average; 0 if the method uses none
+    learns_threshold : whether the method adapts which rows count; such methods let all pass at first
     partial, seed : the data, and the seed of random draws
     """
 
@@ -35,6 +36,7 @@ class Seen:
     steps: int
     chance: float
     passes: float
+    learns_threshold: bool
     partial: Partial
     seed: int
 
