@@ -309,9 +309,9 @@ def _train(
         class_balanced=options.class_balanced,
         moving=moving,
     )
-    # a fixed threshold keeps no state
+    # a fixed threshold keeps nothing in its state
     own = state["method"] if isinstance(method, Probing) else state
-    seen = _seen(history, watched, partial, task, options, learns_threshold=bool(own.get("weight")))
+    seen = _seen(history, watched, partial, task, options, learns_threshold=len(own.get("weight", {})) > 0)
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(told)
     with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:

@@ -39,7 +39,7 @@ def collapse(seen: Seen) -> Finding:
     expected = estimated(seen.partial, seen.rows, seen.seed)
     given = np.array(seen.looks[-1].counts, dtype=np.float64) / len(seen.rows)
     names = [str(name) for name in np.asarray(seen.partial.classes).tolist()]
-    moved, worst = float(np.abs(given - expected).sum() / 2), int(np.abs(given - expected).argmax())
+    moved, worst = float(np.abs(given - expected).sum() / 2), int((given - expected).argmax())
     far = (given > RATIO * expected) | (given < expected / RATIO)
     evidence = {
         "predicted": dict(zip(names, given.tolist(), strict=True)),
