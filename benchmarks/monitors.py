@@ -1,6 +1,7 @@
 """How often each monitor speaks: in trainings in which all goes well, and in ones with a classic mistake.
 
-Run: python benchmarks/monitors.py [--seeds 100 120]      (about 20 minutes of one core; goes on where it stopped)
+Run: python benchmarks/monitors.py [--seeds 100 110]      (about 15 minutes of one core; goes on where it stopped)
+     python benchmarks/monitors.py --docs                 (writes docs/results_monitors.md from what was measured)
      python benchmarks/monitors.py --seconds              (what the looks cost, by leaving them out; two minutes)
 """
 
@@ -20,6 +21,7 @@ from fewlabels.monitors import MONITORS
 from fewlabels.monitors.looks import Watched
 
 NAME = "monitors.csv"
+PAGE = Path(__file__).parents[1] / "docs" / "results_monitors.md"
 METHODS = ("flexmatch", "freematch", "softmatch", "uda", "mean_teacher", "pseudo_label", "mixmatch")
 
 
@@ -47,10 +49,10 @@ def measure(first, last, only):
             add_row(NAME, row | {"values": json.dumps(values)})
 
 
-def show():
+def table():
     rows, checks = rows_of(NAME), [monitor.__name__ for monitor in MONITORS]
-    print(f"| Run | n | accuracy | any | {' | '.join(f'`{check}`' for check in checks)} |")
-    print("|---|---|---|---|" + "---|" * len(checks))
+    lines = [f"| Run | n | accuracy | any | {' | '.join(f'`{check}`' for check in checks)} |"]
+    lines.append("|---|---|---|---|" + "---|" * len(checks))
     for name, _ in runs():
         mine = [row for row in rows if row["run"] == name]
         if not mine:
@@ -58,7 +60,8 @@ def show():
         said = [set(row["says"].split()) for row in mine]
         accuracy = sum(float(row["accuracy"]) for row in mine) / len(mine)
         counts = " | ".join(str(sum(check in s for s in said) or "") for check in checks)
-        print(f"| {name} | {len(mine)} | {100 * accuracy:.0f} % | {sum(map(bool, said))} | {counts} |")
+        lines.append(f"| {name} | {len(mine)} | {100 * accuracy:.0f} % | {sum(map(bool, said))} | {counts} |")
+    return "\n".join(lines) + "\n"
 
 
 def seconds(rounds=5):
@@ -79,16 +82,20 @@ def seconds(rounds=5):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, nargs=2, default=[100, 120], metavar=("FIRST", "LAST"))
+    parser.add_argument("--seeds", type=int, nargs=2, default=[100, 110], metavar=("FIRST", "LAST"))
     parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--docs", action="store_true")
     parser.add_argument("--seconds", action="store_true")
     options = parser.parse_args()
     print(machine())
     if options.seconds:
         seconds()
         return
-    measure(*options.seeds, options.only)
-    show()
+    if not options.docs:
+        measure(*options.seeds, options.only)
+    print(table())
+    if options.docs:
+        PAGE.write_text(table())
 
 
 if __name__ == "__main__":

@@ -89,13 +89,24 @@ def test_collapse_needs_a_large_ratio_and_a_large_move():
     assert collapse(seen(looks=[look(100, counts=(20, 80))])).level == "ok"  # 36 points, a ratio below 3
 
 
+def test_a_large_ratio_of_a_small_class_is_not_enough():
+    it = dataclasses.replace(seen(looks=[look(60, counts=(59, 1))]), rows=mostly_zero())
+    found = collapse(it)
+    assert found.evidence["estimated"]["1"] > 0.1  # 6 times as much as predicted, and 8 points
+    assert found.level == "ok"
+
+
+def mostly_zero():
+    """50 rows of class 0 and 10 of class 1; the labels are even."""
+    return np.concatenate([np.arange(50, 150, 2), np.arange(51, 150, 10)])
+
+
 def test_the_estimate_follows_the_pool_and_not_the_labels():
     it = seen()
     even = estimated(it.partial, it.rows, 0)
     assert even.sum() == pytest.approx(1)
     assert even == pytest.approx([0.5, 0.5], abs=0.1)
-    mostly_zero = np.concatenate([it.rows[::2], it.rows[1::10]])  # 50 of class 0, 10 of class 1; the labels are even
-    assert estimated(it.partial, mostly_zero, 0)[0] > 0.75
+    assert estimated(it.partial, mostly_zero(), 0)[0] > 0.75
 
 
 def test_collapse_without_enough_rows_is_skipped():
@@ -151,6 +162,8 @@ def test_a_spike_is_relative_to_what_was_shortly_before():
     assert "step 40" in found.text
     assert spikes(seen(loss=lambda s: 3.9 if s == 40 else 1.0)).level == "ok"
     assert spikes(seen(loss=lambda s: 50.0 if s == 8 else 1.0)).level == "ok"  # the first tenth
+    fallen = spikes(seen(loss=lambda s: 10.0 if s <= 60 else 5.0 if s == 80 else 1.0))
+    assert (fallen.level, fallen.value) == ("look", 5.0)  # compared with the ten points before alone
     assert spikes(seen(loss=lambda s: 0.01 if s == 40 else 1e-9)).level == "ok"  # a multiple of nothing
 
 
