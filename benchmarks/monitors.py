@@ -1,6 +1,6 @@
 """How often each monitor speaks: in trainings in which all goes well, and in ones with a classic mistake.
 
-Run: python benchmarks/monitors.py [--seeds 100 110]      (about 15 minutes of one core; goes on where it stopped)
+Run: python benchmarks/monitors.py [--seeds 200 205]      (about eight minutes of one core; goes on where it stopped)
      python benchmarks/monitors.py --docs                 (writes docs/results_monitors.md from what was measured)
      python benchmarks/monitors.py --seconds              (what the looks cost, by leaving them out; two minutes)
 """
@@ -82,7 +82,7 @@ def seconds(rounds=5):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--seeds", type=int, nargs=2, default=[100, 110], metavar=("FIRST", "LAST"))
+    parser.add_argument("--seeds", type=int, nargs=2, default=[200, 205], metavar=("FIRST", "LAST"))
     parser.add_argument("--only", nargs="+", default=[])
     parser.add_argument("--docs", action="store_true")
     parser.add_argument("--seconds", action="store_true")

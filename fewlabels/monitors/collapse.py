@@ -25,8 +25,9 @@ Floats = NDArray[np.float64]
 RATIO = 3.0
 # ... and by this much: a third of little is chance. 256 rows know a share of 10 % to 2 points, 40 labels to 5
 LEAST_POINTS = 0.05
-# Half the sum of all differences. Healthy runs: up to 0.18; pools whose shares had moved: 0.26; collapsed: 0.35 to 1.
-LEAST_MOVED = 0.30
+# Half the sum of all differences. Healthy runs: up to 0.34, where the estimate was wrong and the model right (32 labels
+# of classes that overlap); imbalanced labels: 0.38 and more; pools from elsewhere: 0.55 and more
+LEAST_MOVED = 0.36
 
 
 def collapse(seen: Seen) -> Finding:
