@@ -279,6 +279,7 @@ def fit(
         metric = {"numbers": "R2", "classes": "accuracy", "masks": "mean IoU"}[task_of(estimator)]
         said += f"; {metric} on the {len(source.X_test)} test rows: {estimator.score(source.X_test, source.y_test):.3f}"
     _finish(folder, estimator, source, said=said)
+    _say_findings(estimator)
     _say(said)
     _say(f"Model: {folder.path / 'model'}. Whether the unlabeled data helped: fewlabels compare {shlex.quote(data)}")
 
@@ -465,6 +466,7 @@ def _compare(
     for finding in result.audit or ():
         if finding.level == "stop":
             said = f"STOP, mend the data before you believe this: {finding.text}\n{said}"
+    _say_findings(result.candidate)
     if result.round is not None:
         result.baseline.save(folder.path / "baseline" / "model")
         result.candidate.save(folder.path / "candidate" / "model")
@@ -540,6 +542,13 @@ def _is_finished(folder: Any) -> bool:
     _say(f"{folder.path} is finished: {done['said']}")
     _say("Choose another folder with --out to run again.")
     return True
+
+
+def _say_findings(model: Any) -> None:
+    """What the monitors of a deep model's training want looked at."""
+    for finding in getattr(model, "findings_", ()):
+        if finding.level == "look":
+            _say(f"LOOK, {finding.check.replace('_', ' ')}: {finding.text}")
 
 
 def _finish(folder: Any, model: Any, source: Bunch, **said: Any) -> None:

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from fewlabels import recipes
 from fewlabels.augment import Augmentation
+from fewlabels.calibration import cooled, temperature
 from fewlabels.data.inputs import check_X
-from fewlabels.errors import OptionError
+from fewlabels.data.labels import read_labels
+from fewlabels.errors import InputError, OptionError
 from fewlabels.method import Method
 from fewlabels.networks import Network
 from fewlabels.partial_labels import Partial, partial, partial_matrix
@@ -83,7 +85,7 @@ class _Deep(BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         if data.feature_names is not None:
             self.feature_names_in_ = np.array(data.feature_names, dtype=object)
-        self.history_ = self.run_.history
+        self.history_, self.findings_ = self.run_.history, self.run_.findings
 
     def _outputs(self, X: Any) -> Tensor:
         check_is_fitted(self, "run_")
@@ -135,6 +137,8 @@ class DeepClassifier(ClassifierMixin, _Deep):
     transduction_ : (N,) the given label of each labeled row, the predicted one of every other
     history_ : list of dicts, at most 200: "step", "loss", and the method's metrics
     run_ : the network and what was resolved (`run_.facts`: seed, steps, device, precision, seconds)
+    findings_ : what the monitors saw during training, a tuple of `Finding`: "look" where something needs a look
+    temperature_ : what `calibrate` found; 1.0 after fit
 
     Examples
     --------
@@ -207,7 +211,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
         assert data.classes is not None
         self._fit(data, (Classes if data.y.ndim == 1 else Labels)(len(data.classes)), data.y)
         # after the training: a refit that fails leaves the fitted model whole
-        self.classes_ = data.classes
+        self.classes_, self.temperature_ = data.classes, 1.0
         guessed = self.run_.outputs(data.x).argmax(1).numpy()
         guessed[data.labeled] = np.where(data.y < 0, guessed[data.labeled], data.y)
         self.transduction_ = self.classes_[guessed]
@@ -216,7 +220,36 @@ class DeepClassifier(ClassifierMixin, _Deep):
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """(N, K) probabilities, columns as in `classes_`; with labels, each column that of the label."""
         proba: NDArray[np.float64] = self._outputs(X).double().softmax(1).numpy()
-        return proba[:, 1] if proba.ndim == 3 else proba
+        return proba[:, 1] if proba.ndim == 3 else cooled(proba, self.temperature_)
+
+    def calibrate(self, X: Any, y: Any) -> Self:
+        """Make probabilities fit labeled rows that took no part in training; no prediction changes.
+
+        One number is fitted, the temperature by which logits are divided (Guo et al., ICML 2017). `predict_proba` uses
+        it from then on, and `save` keeps it. Rows that were used here must not judge the model afterwards.
+
+        Parameters
+        ----------
+        X : (n, ...) as `predict` takes them; y : (n,) the class of every row
+
+        Raises
+        ------
+        InputError : unlabeled rows, classes that the model does not know, several labels a row
+        """
+        outputs = self._outputs(X).double().softmax(1)  # first: it says so if the model is not fitted
+        if outputs.ndim == 3:
+            raise InputError("calibrate is for one class a row; this model answers several labels a row.")
+        labels = read_labels(y, task="classes")
+        codes = {label: code for code, label in enumerate(self.classes_.tolist())}
+        unknown = sorted(set(labels.values.tolist()) - set(codes), key=str)
+        if unknown or len(labels.rows) != len(outputs):
+            raise InputError(
+                f"calibrate needs the class of each of the {len(outputs)} rows; y has {len(labels.rows)} labels, and "
+                f"classes that the model does not know: {unknown[:5] or 'none'}."
+            )
+        found = np.array([codes[label] for label in labels.values.tolist()])
+        self.temperature_ = temperature(outputs.numpy(), found)
+        return self
 
     def predict(self, X: Any) -> NDArray[Any]:
         """(N,) the likeliest class of each row, in the type of y; with labels, (N, K) zeros and ones."""
@@ -233,7 +266,7 @@ class DeepRegressor(RegressorMixin, _Deep):
 
     Attributes
     ----------
-    n_features_in_, feature_names_in_, transduction_, history_, run_ : as in `DeepClassifier`
+    n_features_in_, feature_names_in_, transduction_, history_, findings_, run_ : as in `DeepClassifier`
     target_mean_, target_std_ : of the labeled rows
     """
 

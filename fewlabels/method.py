@@ -102,6 +102,15 @@ class Net:
         return outputs
 
     @torch.no_grad()
+    def settled(self, x: Tensor) -> Tensor:
+        """Student outputs in evaluation mode, without gradient."""
+        self.student.eval()
+        try:
+            return self._run(self.student, x)
+        finally:
+            self.student.train()
+
+    @torch.no_grad()
     def guess(self, x: Tensor) -> Tensor:
         """Student outputs without gradient; running statistics are left as they are."""
         return self.aside(x)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 import fewlabels
 from fewlabels import recipes
+from fewlabels.audits.finding import Finding
 from fewlabels.checkpoint import flatten, write_file
 from fewlabels.classical.base import Classical
 from fewlabels.classical.registry import CLASSES
@@ -80,10 +81,12 @@ def _deep_parts(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "params": plain_params(model),
         "classes": classes,
         "target": None if classes else [model.target_mean_, model.target_std_],
+        "temperature": model.temperature_ if isinstance(model, DeepClassifier) else None,
         "form": dataclasses.asdict(model.form_),
         "levels": [run.scaling.low, run.scaling.high],
         "history": run.history,
         "facts": run.facts,
+        "findings": [dataclasses.asdict(finding) for finding in run.findings],
     }
     return about, tensors
 
@@ -177,7 +180,7 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
     if names is not None:
         model.feature_names_in_ = np.array(names, dtype=object)
     model.run_ = _restore_run(about, tensors, model.form_, params["network"])
-    model.history_ = model.run_.history
+    model.history_, model.findings_ = model.run_.history, model.run_.findings
     _restore_targets(model, about, tensors["transduction"].numpy())
     return model
 
@@ -193,7 +196,9 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     low, high = about["levels"]
     scaling = Scaling(form.kind, tensors["scaling.mean"].numpy(), tensors["scaling.std"].numpy(), low, high)
-    return Run(module.eval().requires_grad_(False), scaling, about["history"], about["facts"])
+    # files of before there were monitors have none
+    findings = tuple(Finding(**finding | {"rows": tuple(finding["rows"])}) for finding in about.get("findings", ()))
+    return Run(module.eval().requires_grad_(False), scaling, about["history"], about["facts"], findings)
 
 
 def _task(about: dict[str, Any], transduction: Tensor) -> type[Classes | Labels | Masks]:
@@ -211,4 +216,6 @@ def _restore_targets(model: Any, about: dict[str, Any], transduction: Any) -> No
     if dtype.kind not in "biufUSO":
         raise UnsafeFileError(f"classes of type {dtype} are not known.")
     model.classes_ = np.array(about["classes"]["values"], dtype=dtype)
+    if isinstance(model, DeepClassifier):
+        model.temperature_ = float(about.get("temperature", 1.0))  # files of before there was one have none
     model.transduction_ = model.classes_[transduction]

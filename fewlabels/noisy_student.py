@@ -27,6 +27,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation
 from fewlabels.deep import DeepClassifier
 from fewlabels.errors import OptionError
@@ -87,6 +88,7 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
     rounds_ : list of dicts, one a student: "round", "used" (unlabeled rows that counted), "changed" (share of all rows
         whose answer the student changed), and "used_per_class"
     history_ : list of dicts: "step" (counted over all rounds), "round", "loss" and the metrics
+    findings_ : as in `DeepClassifier`, of each round; names end in "round 0" and so on
 
     Raises
     ------
@@ -158,14 +160,16 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
         data, seed = partial(X, y, task="classes"), check_seed(self.random_state)
         teacher = self._learner(0, seed, "supervised").learn(data)
         history, told, seconds = _numbered(teacher, 0, 0.0), [], teacher.run_.facts["seconds"]
+        findings = _of_round(teacher, 0)
         for number in range(1, self.rounds + 1):
             lesson = self._lesson(teacher, data)
             student = self._learner(number, seed, lesson).learn(data)
             told.append(_about(number, lesson, teacher, student))
             history += _numbered(student, number, history[-1]["step"])
+            findings += _of_round(student, number)
             teacher, seconds = student, seconds + student.run_.facts["seconds"]
         # after the training: a refit that fails leaves the fitted model whole
-        self.teacher_, self.rounds_, self.history_ = teacher, told, history
+        self.teacher_, self.rounds_, self.history_, self.findings_ = teacher, told, history, findings
         self.run_ = dataclasses.replace(teacher.run_, facts=teacher.run_.facts | {"seconds": seconds})
         self.classes_, self.transduction_ = teacher.classes_, teacher.transduction_
         self.n_features_in_ = teacher.n_features_in_
@@ -236,6 +240,10 @@ def chosen(proba: NDArray[np.float64], labeled: NDArray[np.int64], tau: float, b
 
 def _numbered(model: DeepClassifier, number: int, before: float) -> list[dict[str, float]]:
     return [entry | {"step": entry["step"] + before, "round": float(number)} for entry in model.history_]
+
+
+def _of_round(model: DeepClassifier, number: int) -> tuple[Finding, ...]:
+    return tuple(dataclasses.replace(f, check=f"{f.check}, round {number}") for f in model.findings_)
 
 
 def _about(number: int, lesson: Taught, teacher: DeepClassifier, student: DeepClassifier) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Progress(Protocol):
 
     def update(self, step: int, note: str = "") -> None: ...
 
+    def say(self, text: str) -> None: ...
+
 
 class Silent:
     """Says nothing."""
@@ -33,6 +35,9 @@ class Silent:
         return None
 
     def update(self, step: int, note: str = "") -> None:
+        return None
+
+    def say(self, text: str) -> None:
         return None
 
 
@@ -51,6 +56,11 @@ class Lines(Silent):
         left = (now - self.began) / max(step - self.first, 1) * (self.steps - step)
         said = [f"{self.unit} {step} of {self.steps}", note, f"{_clock(left)} left"]
         print(f"{self.name}: {', '.join(filter(None, said))}", file=sys.stderr)
+
+    def say(self, text: str) -> None:
+        # a hundred short fits of a search stay silent; their findings_ are there to be read
+        if time.monotonic() - self.began >= _EVERY:
+            print(f"{self.name}: {text}", file=sys.stderr)
 
 
 class Bar(Silent):
@@ -80,6 +90,9 @@ class Bar(Silent):
 
     def update(self, step: int, note: str = "") -> None:
         self.bar.update(self.task, completed=step, note=note)
+
+    def say(self, text: str) -> None:
+        self.bar.console.print(text, markup=False, highlight=False)
 
 
 def show_progress(verbose: Verbose, name: str, start: int, steps: int, unit: str = "step") -> Progress:

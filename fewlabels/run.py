@@ -11,7 +11,7 @@ import math
 import numbers
 import time
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewlabels import recipes
+from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation, CTAugment, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.augment.ct_augment import Learnt
 from fewlabels.batches import Pool, batches
@@ -31,10 +32,12 @@ from fewlabels.devices import choose_device, choose_precision, devices_here, mem
 from fewlabels.errors import OptionError, SaveError
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
+from fewlabels.monitors import EARLY, MONITORS, Seen
+from fewlabels.monitors.looks import EVERY, Watched, sample
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
-from fewlabels.progress import Verbose, show_progress
+from fewlabels.progress import Progress, Verbose, show_progress
 from fewlabels.scaling import Scaling, learn_scaling
 from fewlabels.tasks import Labels, Masks, Task, adjusted
 from fewlabels.train import Step, sgd, train
@@ -134,12 +137,14 @@ class Run:
     scaling : how rows become its inputs
     history : at most 200 dicts with "step", "loss" and the method's metrics, each a mean since the last
     facts : what was resolved: seed, steps, device, precision, threads, parameters, seconds
+    findings : what the monitors saw, see `fewlabels.monitors`
     """
 
     network: nn.Module
     scaling: Scaling
     history: list[dict[str, float]]
     facts: dict[str, Any]
+    findings: tuple[Finding, ...] = ()
 
     @torch.no_grad()
     def outputs(self, x: NDArray[Any] | ImageFiles) -> Tensor:
@@ -217,7 +222,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         scaling = learn_scaling(partial)
         net = _make_net(partial, task, options, device)
         pool = _make_pool(partial, scaling, y, device)
-        history, seconds = _train(net, pool, scaling, partial, task, options, device)
+        history, findings, seconds = _train(net, pool, scaling, partial, task, options, device)
     network = net.teacher.to("cpu")
     facts = {
         "seed": options.seed,
@@ -229,7 +234,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         "threads": torch.get_num_threads(),
         "seconds": seconds,
     }
-    return Run(network, scaling, history, facts)
+    return Run(network, scaling, history, facts, findings)
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:
@@ -277,7 +282,7 @@ def _make_pool(partial: Partial, scaling: Scaling, y: NDArray[Any], device: torc
 
 def _train(
     net: Net, pool: Pool, scaling: Scaling, partial: Partial, task: Task, options: Options, device: torch.device
-) -> tuple[list[dict[str, float]], float]:
+) -> tuple[list[dict[str, float]], tuple[Finding, ...], float]:
     told, steps = options.method, int(options.steps or 1)
     augment = as_augmentation(options.augment, partial.kind)
     # a method of one's own need not name what it does not use
@@ -285,7 +290,8 @@ def _train(
     method = _with_learning(told, augment, task) if "strong" in (*copies, *copies_x) else told
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
-    saver = _Saver(options, partial, net, optimizer)
+    watched = _watched(partial, pool, task, told, options.seed)
+    saver = _Saver(options, partial, net, optimizer, watched)
     state, start, history = saver.resume(state, steps)
     moving = as_moving(options.augment) if task.name == "masks" else None
     stream = batches(
@@ -303,6 +309,9 @@ def _train(
         class_balanced=options.class_balanced,
         moving=moving,
     )
+    # a fixed threshold keeps nothing in its state
+    own = state["method"] if isinstance(method, Probing) else state
+    seen = _seen(history, watched, partial, task, options, learns_threshold=len(own.get("weight", {})) > 0)
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(told)
     with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:
@@ -311,10 +320,52 @@ def _train(
             saver.write_metrics(entry)
             if entry:
                 progress.update(step.number, f"loss {entry['loss']:.3f}")
+                if len(history.entries) % EVERY == 0 or step.number == steps:
+                    watched.look(net, scaling, step.number, options.batch_size * (1 + options.unlabeled_ratio))
+                    _tell([monitor(seen) for monitor in EARLY], watched, progress)
             saver.save_if_due(step, history, force=step.number == steps or interrupts.caught is not None)
             if interrupts.caught is not None:
                 interrupts.stop(saver.how_to_go_on(step.number, steps))
-    return history.entries, saver.seconds()
+        findings = tuple(monitor(seen) for monitor in MONITORS)
+        _tell(findings, watched, progress)
+    return history.entries, findings, saver.seconds()
+
+
+def _tell(findings: Iterable[Finding], watched: Watched, progress: Progress) -> None:
+    """Say what monitors see, each once."""
+    for finding in findings:
+        if finding.level == "look" and finding.check not in watched.told:
+            watched.told.append(finding.check)
+            progress.say(finding.text)
+
+
+def _seen(
+    history: _History, watched: Watched, partial: Partial, task: Task, options: Options, *, learns_threshold: bool
+) -> Seen:
+    """What the monitors see; history and looks grow in it as training goes on."""
+    used = history.steps * options.batch_size * options.unlabeled_ratio
+    return Seen(
+        history=history.entries,
+        looks=watched.looks,
+        rows=watched.rows,
+        steps=history.steps,
+        chance=math.log(task.n_outputs) if task.n_outputs > 1 else 1.0,  # standardized numbers have a variance of 1
+        passes=used / partial.n_rows if options.method.augment else 0.0,
+        learns_threshold=learns_threshold,
+        partial=partial,
+        seed=options.seed,
+    )
+
+
+def _watched(partial: Partial, pool: Pool, task: Task, method: Method, seed: int) -> Watched:
+    """A few unlabeled rows to look at; none where rows have no single class, or where no method uses them."""
+    fits = task.name == "classes" and bool(method.augment)
+    rows = sample(partial.unlabeled, seed) if fits else partial.unlabeled[:0]
+    if isinstance(pool.x, Tensor):
+        kept = pool.x[torch.from_numpy(rows).to(pool.x.device)]
+    else:
+        kept = torch.from_numpy(pool.x.take(rows)).permute(0, 3, 1, 2).to(pool.y.device)
+    return Watched(rows, kept, task.n_outputs)
 
 
 def _with_learning(method: Method, augment: Augmentation, task: Task) -> Method:
@@ -338,9 +389,11 @@ def _to(state: State, device: torch.device) -> State:
 class _Saver:
     """Checkpoints and the metrics file of a run folder; does nothing without one."""
 
-    def __init__(self, options: Options, partial: Partial, net: Net, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(
+        self, options: Options, partial: Partial, net: Net, optimizer: torch.optim.Optimizer, watched: Watched
+    ) -> None:
         self.folder = None if options.folder is None else Path(options.folder)
-        self.net, self.optimizer = net, optimizer
+        self.net, self.optimizer, self.watched = net, optimizer, watched
         self.fingerprint = "" if self.folder is None else _fingerprint(partial, options)
         self.saved = time.monotonic()
         self.began = time.perf_counter()
@@ -361,6 +414,7 @@ class _Saver:
         if self.path.exists():
             state, about = load_checkpoint(self.path, self.net, self.optimizer, state, self.fingerprint)
             self.before = about["seconds"]
+            self.watched.restore(about["watched"])
             # as the run began, not as a timing in this process would choose
             self.net.autocast = None if about["precision"] is None else torch.bfloat16
         # lines written after the checkpoint will be written again
@@ -382,7 +436,7 @@ class _Saver:
             return
         about = {"fingerprint": self.fingerprint, "step": step.number, "seconds": self.seconds()}
         about["precision"] = None if self.net.autocast is None else str(self.net.autocast).removeprefix("torch.")
-        about |= {"history": history.entries, "pending": history.pending()}
+        about |= {"history": history.entries, "pending": history.pending(), "watched": self.watched.plain()}
         save_checkpoint(self.path, self.net, self.optimizer, step.state, about)
         self.saved = time.monotonic()
 

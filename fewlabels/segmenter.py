@@ -46,7 +46,7 @@ class DeepSegmenter(_Deep):
     ----------
     classes_ : (K,) the values of the counted pixels, in the type of the masks
     transduction_ : (N, H, W) the given class of each marked pixel, the predicted one of every other
-    n_features_in_, history_, run_ : as in `DeepClassifier`
+    n_features_in_, history_, findings_, run_ : as in `DeepClassifier`
 
     Raises
     ------

@@ -259,7 +259,7 @@ def test_sections_of_each_kind(written):
     def sections(case):
         return [value for tag, key, value in written[case][2].attributes if tag == "section" and key == "id"]
 
-    classes = ["scores", "curves", "confusion", "classes", "gallery", "data", "settings"]
+    classes = ["scores", "curves", "confusion", "classes", "calibration", "gallery", "data", "settings"]
     assert sections("helps") == sections("table") == classes
     assert sections("cannot tell") == ["scores", "power", *classes[1:]]
     assert sections("numbers") == ["scores", "curves", "scatter", "errors", "gallery", "data", "settings"]

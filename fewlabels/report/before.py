@@ -67,19 +67,19 @@ def _blocks(audit: Audit) -> tuple[Block, ...]:
     blocks: list[Block] = [Text(words, "note")]
     speaking = [finding for finding in audit if finding.level in ("stop", "look")]
     for finding in sorted(speaking, key=lambda f: f.level != "stop"):
-        blocks += [Notice(finding.level, _title(finding), clean(finding.text, _LONGEST)), *_evidence(finding)]
+        blocks += [Notice(finding.level, title_of(finding), clean(finding.text, _LONGEST)), *evidence_blocks(finding)]
         blocks += _examples(audit, finding)
-    rest = [(_title(f), f.level, clean(f.text, _LONGEST)) for f in audit if f not in speaking]
+    rest = [(title_of(f), f.level, clean(f.text, _LONGEST)) for f in audit if f not in speaking]
     if rest:
         blocks.append(Table("The other checks", ("check", "", "what was seen"), tuple(rest)))
     return tuple(blocks)
 
 
-def _title(finding: Finding) -> str:
+def title_of(finding: Finding) -> str:
     return clean(finding.check.replace("_", " "))
 
 
-def _evidence(finding: Finding) -> Iterator[Block]:
+def evidence_blocks(finding: Finding) -> Iterator[Block]:
     """Single numbers in one table; a list of records, such as the columns that differ, in one of its own."""
     facts = []
     for key, value in finding.evidence.items():

@@ -10,6 +10,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fewlabels.calibration import Bin
+
 Role = Literal["baseline", "candidate", "difference"]
 
 LONGEST_NAME = 40
@@ -184,7 +186,16 @@ class Histogram:
     x_label: str
 
 
-Plot = Dots | Curves | Ranges | Matrix | Scatter | Histogram
+@dataclass(frozen=True)
+class Reliability:
+    """What a model said of groups of rows, and how many of them it got right."""
+
+    title: str
+    role: Role
+    bins: tuple[Bin, ...]
+
+
+Plot = Dots | Curves | Ranges | Matrix | Scatter | Histogram | Reliability
 
 
 @dataclass(frozen=True)

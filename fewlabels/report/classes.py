@@ -21,6 +21,7 @@ from fewlabels.report.blocks import (
     points,
     sure,
 )
+from fewlabels.report.calibrated import calibration_sections
 from fewlabels.report.facts import MOST_CLASSES_DRAWN, ClassScore, Outcomes, class_scores, outcomes
 from fewlabels.report.gallery import group, pick
 from fewlabels.verdict import Verdict
@@ -38,6 +39,7 @@ def class_sections(comparison: Comparison) -> tuple[Section, ...]:
     return (
         Section("confusion", "Which classes are mistaken for which", _confusion(seen)),
         Section("classes", "Each class by itself", _per_class(seen, comparison.paired.level)),
+        *calibration_sections(seen),
         Section("gallery", "Rows worth looking at", _gallery(comparison, seen)),
     )
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from fewlabels.intervals import smallest_detectable, wilson
 from fewlabels.overlap import confusion, dice, image_scores, iou
 from fewlabels.report.blocks import LONGEST_TEXT, Line, Role, Section
+from fewlabels.report.calibrated import calibration_facts
+from fewlabels.report.during import monitored
 from fewlabels.verdict import Verdict
 from fewlabels.verdict_round import VerdictRound
 
@@ -183,6 +185,7 @@ def facts(comparison: Comparison, findings: tuple[Section, ...] = ()) -> dict[st
         },
         "findings": [asdict(finding) for finding in findings],
         "audit": None if comparison.audit is None else comparison.audit.to_dict(),
+        "monitors": {role: [asdict(f) for f in found] for role, found in monitored(comparison).items()},
     }
     if comparison.task == "classes":
         result |= _class_facts(comparison)
@@ -198,6 +201,7 @@ def _class_facts(comparison: Comparison) -> dict[str, Any]:
     small = len(seen.names) <= MOST_CLASSES_DRAWN
     counts = {"baseline": seen.confusion(seen.baseline), "candidate": seen.confusion(seen.candidate)}
     return {
+        "calibration": calibration_facts(seen),
         "classes": seen.names,
         "per_class": [asdict(score) for score in class_scores(seen, comparison.paired.level)],
         # rows are the true class; with many classes [true, predicted, rows] of the cells that are not empty

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fewlabels.report.before import before_sections, stops
 from fewlabels.report.blocks import Block, Curves, Page, Picture, Pictures, Section, Text, clean, number
 from fewlabels.report.classes import class_sections
+from fewlabels.report.during import during_sections
 from fewlabels.report.facts import curves
 from fewlabels.report.masks import mask_sections
 from fewlabels.report.numbers import number_sections
@@ -50,7 +51,7 @@ _CURVES = {
 
 
 def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
-    """Everything the report says. `findings` are more sections, shown after the scores and the audit."""
+    """Everything the report says. `findings` are more sections, shown after the scores, the audit and the monitors."""
     paired, verdict = comparison.paired, comparison.verdict
     helped = verdict == Verdict.HELPS
     name = clean(comparison.candidate_name if helped else comparison.baseline_name)
@@ -74,7 +75,7 @@ def page(comparison: Comparison, findings: tuple[Section, ...] = ()) -> Page:
             Section("data", "The data", data_blocks(comparison)),
             Section("settings", "How to repeat this", settings_blocks(comparison)),
         ),
-        findings=(*before_sections(comparison.audit), *findings),
+        findings=(*before_sections(comparison.audit), *during_sections(comparison), *findings),
         scope=_SCOPE.format(n=paired.n, more=MORE if comparison.repeated else ""),
         legend=(
             ("baseline", f"labels only: {clean(comparison.baseline_name)}"),

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from fewlabels.report.blocks import Curves, Dots, Histogram, Matrix, Plot, Scatter
+from fewlabels.report.blocks import Curves, Dots, Histogram, Matrix, Plot, Reliability, Scatter
 
 # Stand-ins that matplotlib can write and nothing else uses; `_tidy` puts the page's variables in their place.
 INK, FAINT = "#010203", "#010204"
@@ -184,6 +184,27 @@ def _(plot: Scatter, figure: Figure) -> None:
     axes.set_title(plot.title)
     axes.set_xlabel("true")
     axes.set_ylabel("predicted")
+    axes.grid()
+    axes.set_axisbelow(True)
+
+
+@draw.register
+def _(plot: Reliability, figure: Figure) -> None:
+    figure.set_size_inches(4.2, 4.2)
+    axes = figure.add_subplot()
+    lowest = max(0.0, min(min(b.low, b.confidence) for b in plot.bins) - 0.02)
+    axes.plot([lowest, 1], [lowest, 1], color=FAINT, linewidth=1, zorder=1)
+    for b in plot.bins:
+        axes.plot([b.confidence] * 2, [b.low, b.high], color=COLOR[plot.role], linewidth=3, alpha=0.55)
+        axes.plot([b.confidence], [b.right], MARKER[plot.role], color=COLOR[plot.role], markersize=6)
+    axes.set_xlim(lowest, 1.01)
+    axes.set_ylim(lowest, 1.01)
+    axes.set_aspect("equal")
+    axes.set_title(plot.title)
+    axes.set_xlabel("probability said, %")
+    axes.set_ylabel("right, %")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f}")
     axes.grid()
     axes.set_axisbelow(True)
 
