@@ -84,7 +84,7 @@ def spiegelhalter(confidence: ArrayLike, right: ArrayLike, seed: int = 0) -> Cal
     slack = 1e-9 * float(np.abs(weight).sum())  # a sum in another order may fall short by rounding
     far = np.count_nonzero(np.abs(_simulated(p, weight, np.random.default_rng(seed))) >= abs(seen) - slack)
     z = seen / spread if spread > 0 else 0.0 if abs(seen) <= slack else float(np.copysign(np.inf, seen))
-    return Calibration(p.size, float(p.mean()), float(r.mean()), float(z), float(1 + far) / (1 + _DRAWS))
+    return Calibration(p.size, float(p.mean()), float(r.mean()), z, float(1 + far) / (1 + _DRAWS))
 
 
 def _simulated(p: Floats, weight: Floats, rng: np.random.Generator) -> Floats:
