@@ -25,6 +25,7 @@ from fewlabels.method import Method
 from fewlabels.pairs import as_estimator, divide, facts, fit_both, judge, output
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
+from fewlabels.records import contents, fingerprint
 from fewlabels.repeats import Repeated, check_repeats, repeat
 from fewlabels.segmenter import DeepSegmenter
 from fewlabels.verdict import Paired, Verdict
@@ -241,8 +242,8 @@ def compare(
     baseline, seconds = fit_both(candidate, rows.X, rows.y, seed, place)
     outputs = [output(model, rows.X_eval) for model in (baseline, candidate)]
     looks = ledger.read(
-        ledger.fingerprint(check_X(rows.X_eval, like=rows.data.form, sparse=sparse), rows.y_eval),
-        ledger.fingerprint(rows.data.x, rows.data.labeled, rows.data.y, repr(sorted(_settings(candidate).items()))),
+        contents(check_X(rows.X_eval, like=rows.data.form, sparse=sparse), rows.y_eval),
+        fingerprint(rows.data, untrained, seed),
         None if place is None else place.absolute().parent,
     )
     paired = judge(rows.y_eval, rows.data.classes, outputs, delta, alpha=0.05 / looks)

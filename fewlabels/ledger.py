@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import warnings
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import csr_array, issparse
 
 from fewlabels.checkpoint import write_file
-from fewlabels.data.images import ImageFiles
-from fewlabels.errors import InputError
+from fewlabels.errors import InputError, SaveError
 
 VALIDATION_FROM = 21  # looks; from there on the rows have helped to choose so often that they test nothing
 FILE = "test-reads.json"  # beside the run folders
 _HERE: dict[str, list[str]] = {}  # test rows -> the comparisons that read them, in this process
-
-
-def fingerprint(*items: Any) -> str:
-    """A name for arrays, paths and plain values: equal ones have equal names."""
-    digest = hashlib.sha256()
-    for array in (array for item in items for array in _arrays(item)):
-        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:32]
-
-
-def _arrays(item: Any) -> tuple[NDArray[Any], ...]:
-    if isinstance(item, ImageFiles):
-        return (np.asarray(item.paths),)
-    if issparse(item):
-        table = csr_array(item)
-        return table.data, table.indices, table.indptr
-    array = np.asarray(item)
-    return (np.asarray([repr(value) for value in array.ravel()]),) if array.dtype == object else (array,)
 
 
 def read(rows: str, comparison: str, folder: Path | None = None) -> int:
@@ -46,7 +22,7 @@ def read(rows: str, comparison: str, folder: Path | None = None) -> int:
 
     Parameters
     ----------
-    rows, comparison : fingerprints
+    rows, comparison : hashes of the test rows and of all that the comparison depends on, see `records`
     folder : where to remember beyond this process: the folder that holds the run folders
 
     Raises
@@ -54,12 +30,16 @@ def read(rows: str, comparison: str, folder: Path | None = None) -> int:
     InputError : the file there is not what this function writes
     """
     file = None if folder is None else folder / FILE
-    before = list(dict.fromkeys([*_remembered(file).get(rows, []), *_HERE.get(rows, [])]))
-    looks = before if comparison in before else [*before, comparison]
+    known = _remembered(file)
+    looks = list(dict.fromkeys([*known.get(rows, []), *_HERE.get(rows, []), comparison]))
     _HERE[rows] = looks
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_file(file, json.dumps(_remembered(file) | {rows: looks}, indent=1).encode())
+        try:
+            write_file(file, json.dumps(known | {rows: looks}, indent=1).encode())
+        except (
+            SaveError
+        ) as error:  # a run folder may be the only place that can be written: its result must not be lost
+            warnings.warn(f"This look at the test rows counts in this process alone: {error}", stacklevel=3)
     return len(looks)
 
 

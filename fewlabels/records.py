@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import nn
 
@@ -61,17 +62,14 @@ def fingerprint(data: Partial, model: Any, *more: Any) -> str:
     """One hash of rows, labels, a model's options and anything else a result depends on; places and progress do not."""
     passed = ("folder", "verbose", "device", "random_state")  # the seed is among `more`
     options = {k: v for k, v in model.get_params(deep=False).items() if k not in passed}
-    digest = hashlib.sha256(f"{type(model).__name__}{_text(options)}{_text(more)}".encode())
-    for part in (data.labeled, data.y):
-        digest.update(str(part.shape).encode() + np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest() + rows_hash(data.x)
+    return contents(f"{type(model).__name__}{_text(options)}{_text(more)}", data.labeled, data.y, data.x)
 
 
-def rows_hash(x: Any) -> str:
-    """A hash of rows as `Partial.x` holds them."""
+def contents(*items: Any) -> str:
+    """One hash of arrays, sparse rows, images on disk (by path) and plain values: equal ones have equal hashes."""
     digest = hashlib.sha256()
-    for part in _arrays(x):
-        digest.update(str(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+    for array in (array for item in items for array in _arrays(item)):
+        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 
 
@@ -85,7 +83,11 @@ def _text(value: Any) -> str:
     return _told(value) if dataclasses.is_dataclass(value) or callable(value) else repr(value)
 
 
-def _arrays(x: Any) -> list[Any]:
-    if isinstance(x, ImageFiles):
-        return [np.array([repr((x.size, x.channels)), *x.paths])]
-    return [x.data, x.indices, x.indptr] if issparse(x) else [x]
+def _arrays(item: Any) -> tuple[NDArray[Any], ...]:
+    if isinstance(item, ImageFiles):
+        return (np.array([repr((item.size, item.channels)), *item.paths]),)
+    if issparse(item):
+        return item.data, item.indices, item.indptr
+    array = np.asarray(item)
+    # the bytes of objects are addresses
+    return (np.asarray([repr(value) for value in array.ravel()]),) if array.dtype == object else (array,)

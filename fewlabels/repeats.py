@@ -18,7 +18,7 @@ from fewlabels.estimators import name_of
 from fewlabels.intervals import nadeau_bengio, seeds_and_rows
 from fewlabels.pairs import Divided, divide, fit_both, output, row_scores, set_if_there
 from fewlabels.progress import Verbose, show_progress
-from fewlabels.records import Records, fingerprint, rows_hash
+from fewlabels.records import Records, contents, fingerprint
 from fewlabels.verdict import FEWEST_FOR_BOOTSTRAP, Paired, Verdict, decide
 
 FEWEST = 5  # with 2 to 4 pairs the t quantile is 12.7 to 3.2: such an interval says nothing, or tempts to believe it
@@ -149,9 +149,9 @@ def _scores(rows: Divided, outputs: list[NDArray[Any]]) -> NDArray[np.float64]:
     return np.stack([row_scores(rows.y_eval, rows.data.classes, each) for each in outputs])
 
 
-def _digest(rows: Divided) -> list[Any]:
+def _digest(rows: Divided) -> str:
     x, _ = read_X(rows.X_eval, sparse=True)
-    return [rows.rows_eval.tolist(), np.asarray(rows.y_eval).tolist(), rows_hash(x)]
+    return contents(rows.rows_eval, rows.y_eval, x)
 
 
 def conclude(

@@ -1,15 +1,18 @@
 """How often test rows were read: counted once a comparison, remembered beside run folders, told in words."""
 
 import json
+import os
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse import csr_array
 from scipy.stats import binom
 
 import fewlabels as fl
 from fewlabels import ledger
 from fewlabels.errors import InputError
+from fewlabels.records import contents
 from fewlabels.verdict import Verdict, judge_classes
 
 
@@ -70,6 +73,22 @@ def test_run_folders_side_by_side_share_a_count(digits, tmp_path):
     assert look(digits, "self_training", folder=tmp_path / "elsewhere" / "b").looks == 1
 
 
+def test_a_count_that_cannot_be_kept_loses_no_comparison(digits, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / f".{ledger.FILE}.{os.getpid()}.tmp").mkdir()  # where the file would be written first
+    with pytest.warns(UserWarning, match="counts in this process alone: cannot write"):
+        assert look(digits, folder=tmp_path / "runs" / "a").looks == 1
+    with pytest.warns(UserWarning, match="counts in this process alone"):
+        assert look(digits, "self_training", folder=tmp_path / "runs" / "b").looks == 2
+
+
+def test_a_precision_chosen_by_another_timing_is_no_other_comparison(digits, monkeypatch):
+    for precision in (torch.bfloat16, None):
+        monkeypatch.setattr("fewlabels.run.choose_precision", lambda *_, chosen=precision: chosen)
+        options = {"method": "fixmatch", "steps": 2, "random_state": 0, "audit": False, "verbose": False}
+        assert fl.compare(digits.X, digits.y, digits.X_test, digits.y_test, **options).looks == 1
+
+
 @pytest.mark.parametrize("content", ["[]", "{", '{"a": 3}'])
 def test_a_damaged_count_is_refused(tmp_path, content):
     (tmp_path / ledger.FILE).write_text(content)
@@ -79,11 +98,11 @@ def test_a_damaged_count_is_refused(tmp_path, content):
 
 def test_fingerprints_are_of_contents():
     x, rng = np.arange(12.0).reshape(3, 4), np.random.default_rng(0)
-    assert ledger.fingerprint(x, [1]) == ledger.fingerprint(x.copy(), [1])
-    names = {ledger.fingerprint(item) for item in (x, x + 1, x.T, x.astype("f4"), csr_array(x), ["a"], "a")}
+    assert contents(x, [1]) == contents(x.copy(), [1])
+    names = {contents(item) for item in (x, x + 1, x.T, x.astype("f4"), csr_array(x), ["a"], "a")}
     assert len(names) == 7
-    assert ledger.fingerprint(np.array(["b", None], object)) == ledger.fingerprint(np.array(["b", None], object))
-    assert ledger.fingerprint(rng.random(3)) != ledger.fingerprint(rng.random(3))
+    assert contents(np.array(["b", None], object)) == contents(np.array(["b", None], object))
+    assert contents(rng.random(3)) != contents(rng.random(3))
 
 
 def test_under_the_null_the_best_of_twenty_looks_is_a_false_alarm_in_one_case_of_twenty():
