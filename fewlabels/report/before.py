@@ -71,7 +71,8 @@ def _blocks(audit: Audit) -> tuple[Block, ...]:
         blocks += _examples(audit, finding)
     rest = [(title_of(f), f.level, clean(f.text, _LONGEST)) for f in audit if f not in speaking]
     if rest:
-        blocks.append(Table("The other checks", ("check", "", "what was seen"), tuple(rest)))
+        title = "The other checks" if speaking else "The checks"
+        blocks.append(Table(title, ("check", "", "what was seen"), tuple(rest)))
     return tuple(blocks)
 
 

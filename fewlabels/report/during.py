@@ -36,5 +36,6 @@ def during_sections(comparison: Comparison) -> tuple[Section, ...]:
             blocks += [Notice("look", f"{title_of(finding)}, {name}", text), *evidence_blocks(finding)]
     rest = [(title_of(f), name, f.level, clean(f.text, LONGEST_TEXT)) for name, f in every if f.level != "look"]
     if rest:
-        blocks.append(Table("The other monitors", ("monitor", "model", "", "what was seen"), tuple(rest)))
+        title = "The other monitors" if len(rest) < len(every) else "The monitors"
+        blocks.append(Table(title, ("monitor", "model", "", "what was seen"), tuple(rest)))
     return (Section("during", "During training", tuple(blocks)),)
