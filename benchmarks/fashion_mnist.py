@@ -23,6 +23,8 @@ METHODS = {
     "supervised": "supervised",
     "fixmatch": "fixmatch",
     "fixmatch_aligned": fl.methods.FixMatch(align=fl.parts.ToPrior()),
+    "flexmatch": "flexmatch",
+    "freematch": "freematch",
 }
 # For every model; chosen on rows held out of the training set, see the docs' concepts page. Mirroring is allowed:
 # a mirrored shirt is a shirt.
