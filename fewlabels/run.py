@@ -70,6 +70,7 @@ class Options:
     seed: int = 0
     class_balanced: bool = False
     logit_adjustment: float = 0.0
+    watch_labels: int = 0
 
     def __post_init__(self) -> None:
         choose_device(self.device)
@@ -82,6 +83,8 @@ class Options:
         _whole("steps", 1 if self.steps is None else self.steps)
         _whole("batch_size", self.batch_size)
         _whole("unlabeled_ratio", self.unlabeled_ratio)
+        if self.watch_labels != 0:
+            _whole("watch_labels", self.watch_labels)
         if not isinstance(self.class_balanced, bool | np.bool_):
             raise OptionError(f"class_balanced={self.class_balanced!r}; expected True or False.")
         limits = {"lr": 1e3, "weight_decay": 1e3, "average": 1.0, "logit_adjustment": 1e3}
@@ -212,6 +215,9 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     recipes.check_task(method, task.name)
     if task.name != "classes" and (options.class_balanced or options.logit_adjustment):
         raise OptionError(f"class_balanced and logit_adjustment are for one class a row, not for {task.name}.")
+    if task.name != "classes" and options.watch_labels:
+        raise OptionError(f"watch_labels is for one class a row, not for {task.name}.")
+    partial, y, truth = _keep_back(partial, y, options)
     if options.logit_adjustment:
         task = adjusted(task.n_outputs, y, options.logit_adjustment)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
@@ -222,7 +228,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         scaling = learn_scaling(partial)
         net = _make_net(partial, task, options, device)
         pool = _make_pool(partial, scaling, y, device)
-        history, findings, seconds = _train(net, pool, scaling, partial, task, options, device)
+        history, findings, seconds = _train(net, pool, scaling, partial, truth, task, options, device)
     network = net.teacher.to("cpu")
     facts = {
         "seed": options.seed,
@@ -281,7 +287,14 @@ def _make_pool(partial: Partial, scaling: Scaling, y: NDArray[Any], device: torc
 
 
 def _train(
-    net: Net, pool: Pool, scaling: Scaling, partial: Partial, task: Task, options: Options, device: torch.device
+    net: Net,
+    pool: Pool,
+    scaling: Scaling,
+    partial: Partial,
+    truth: Mapping[int, int],
+    task: Task,
+    options: Options,
+    device: torch.device,
 ) -> tuple[list[dict[str, float]], tuple[Finding, ...], float]:
     told, steps = options.method, int(options.steps or 1)
     augment = as_augmentation(options.augment, partial.kind)
@@ -290,7 +303,7 @@ def _train(
     method = _with_learning(told, augment, task) if "strong" in (*copies, *copies_x) else told
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
-    watched = _watched(partial, pool, task, told, options.seed)
+    watched = _watched(partial, truth, pool, task, told, options.seed)
     saver = _Saver(options, partial, net, optimizer, watched)
     state, start, history = saver.resume(state, steps)
     moving = as_moving(options.augment) if task.name == "masks" else None
@@ -352,20 +365,52 @@ def _seen(
         chance=math.log(task.n_outputs) if task.n_outputs > 1 else 1.0,  # standardized numbers have a variance of 1
         passes=used / partial.n_rows if options.method.augment else 0.0,
         learns_threshold=learns_threshold,
+        watched=int((watched.truth >= 0).sum()),
         partial=partial,
         seed=options.seed,
     )
 
 
-def _watched(partial: Partial, pool: Pool, task: Task, method: Method, seed: int) -> Watched:
+def _keep_back(partial: Partial, y: NDArray[Any], options: Options) -> tuple[Partial, NDArray[Any], Mapping[int, int]]:
+    """Take `watch_labels` labels of each class out of training: their rows become unlabeled ones.
+
+    Returns
+    -------
+    partial, y : without those labels; truth : row -> class of the rows whose label was kept back
+
+    Raises
+    ------
+    OptionError : a class would have no label left
+    """
+    if not options.watch_labels:
+        return partial, y, {}
+    counts = np.bincount(y, minlength=partial.n_classes)
+    if counts.min() <= options.watch_labels:
+        name = np.asarray(partial.classes).tolist()[counts.argmin()]
+        raise OptionError(
+            f"watch_labels={options.watch_labels} would leave class {name!r}, which has {counts.min()} labels, without "
+            "any for training. Keep fewer back."
+        )
+    rng = np.random.default_rng([options.seed, 8])
+    each = [rng.choice(np.flatnonzero(y == c), options.watch_labels, replace=False) for c in range(partial.n_classes)]
+    kept = np.sort(np.concatenate(each))
+    truth = dict(zip(partial.labeled[kept].tolist(), y[kept].tolist(), strict=True))
+    y = np.delete(y, kept)
+    return dataclasses.replace(partial, y=y, labeled=np.delete(partial.labeled, kept)), y, truth
+
+
+def _watched(partial: Partial, truth: Mapping[int, int], pool: Pool, task: Task, method: Method, seed: int) -> Watched:
     """A few unlabeled rows to look at; none where rows have no single class, or where no method uses them."""
     fits = task.name == "classes" and bool(method.augment)
     rows = sample(partial.unlabeled, seed) if fits else partial.unlabeled[:0]
+    if fits:
+        rows = np.union1d(rows, np.array(list(truth), dtype=np.int64))
     if isinstance(pool.x, Tensor):
         kept = pool.x[torch.from_numpy(rows).to(pool.x.device)]
     else:
         kept = torch.from_numpy(pool.x.take(rows)).permute(0, 3, 1, 2).to(pool.y.device)
-    return Watched(rows, kept, task.n_outputs)
+    classes = torch.tensor([truth.get(row, -1) for row in rows.tolist()], dtype=torch.int64)
+    return Watched(rows, kept, classes, task.n_outputs)
 
 
 def _with_learning(method: Method, augment: Augmentation, task: Task) -> Method:

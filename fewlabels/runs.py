@@ -26,7 +26,7 @@ _PLAIN = {
     "device": str,
 }
 # Of these only classifiers know.
-_OF_CLASSES = {"class_balanced": bool, "logit_adjustment": float}
+_OF_CLASSES = {"class_balanced": bool, "logit_adjustment": float, "watch_labels": int}
 _AUGMENTS = ("CTAugment", "Images", "NoAugmentation", "Tables")
 
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from monitor_runs import HEALTHY, SICK, digits, digits_run, marked, some_of_each, speaking
 from scipy.special import softmax
+from sklearn import datasets
 
 import fewlabels as fl
 import fewlabels.run as run_module
+from fewlabels.errors import OptionError
 from fewlabels.method import Net
 from fewlabels.monitors import EARLY, MONITORS, Seen
 from fewlabels.monitors.collapse import collapse, estimated
@@ -19,6 +21,7 @@ from fewlabels.monitors.flips import flips
 from fewlabels.monitors.length import length
 from fewlabels.monitors.looks import MOST_ROWS, SURE, Look, Watched, sample
 from fewlabels.monitors.mask import mask_empty, mask_full
+from fewlabels.monitors.precision import precision
 from fewlabels.monitors.spikes import spikes
 from fewlabels.partial_labels import partial
 from fewlabels.progress import Lines
@@ -32,8 +35,8 @@ NAMES = [monitor.__name__ for monitor in MONITORS]
 # --- each monitor on made-up histories ---------------------------------------------------------------------
 
 
-def look(step, *, counts=(50, 50), sure=0.8, both=80, flipped=0, disagree=0.01):
-    return Look(step, list(counts), sure, both, flipped, disagree)
+def look(step, *, counts=(50, 50), sure=0.8, both=80, flipped=0, disagree=0.01, taught=40, right=38):
+    return Look(step, list(counts), sure, both, flipped, disagree, taught, right)
 
 
 def seen(steps=100, until=100, looks=None, **metrics):
@@ -45,7 +48,7 @@ def seen(steps=100, until=100, looks=None, **metrics):
     metrics = {key: f for key, f in (base | metrics).items() if f is not None}
     history = [{"step": float(s), **{k: float(f(s)) for k, f in metrics.items()}} for s in range(1, until + 1)]
     looks = [look(s) for s in range(10, until + 1, 10)] if looks is None else looks
-    return Seen(history, looks, np.arange(50, 150), steps, math.log(2), 5.0, False, data, 0)
+    return Seen(history, looks, np.arange(50, 150), steps, math.log(2), 5.0, False, 50, data, 0)
 
 
 def test_all_are_silent_on_a_calm_history():
@@ -188,11 +191,27 @@ class Two(torch.nn.Module):
         return self.drop(self.logits[x[:, 0].long()])
 
 
+@pytest.mark.parametrize(("right", "level"), [(36, "ok"), (27, "ok"), (25, "look"), (0, "look")])
+def test_confident_guesses_are_held_against_labels_kept_back(right, level):
+    found = precision(seen(looks=[look(10, right=40), look(100, right=right)]))
+    assert (found.level, found.value) == (level, right / 40)
+    assert found.evidence["low"] <= right / 40 <= found.evidence["high"]
+    assert f"{right} of 40 rows" in found.text
+
+
+def test_precision_says_why_it_does_not_judge():
+    assert precision(seen(looks=[look(100, taught=19, right=0)])).level == "skipped"
+    none = dataclasses.replace(seen(), watched=0)
+    assert precision(none).level == "not applicable"
+    assert "watch_labels=10" in precision(none).text
+
+
 def test_a_look_counts_what_a_slow_loop_counts():
     rng, rows, k = np.random.default_rng(0), 40, 3
     x = torch.arange(rows).float()[:, None]
     scaling = Scaling("table", np.zeros(1), np.ones(1))
-    watched = Watched(np.arange(rows), x, k)
+    truth = rng.integers(-1, k, rows)
+    watched = Watched(np.arange(rows), x, torch.from_numpy(truth), k)
     before = None
     for step in (10, 20, 30):
         student, teacher = rng.normal(0, 4, (rows, k)), rng.normal(0, 4, (rows, k))
@@ -202,6 +221,8 @@ def test_a_look_counts_what_a_slow_loop_counts():
         assert net.student.training
         p = softmax(student.astype(np.float32), 1)
         now = [int(p[i].argmax()) if p[i].max() >= SURE else -1 for i in range(rows)]
+        q = softmax(teacher.astype(np.float32), 1)
+        judged = [i for i in range(rows) if truth[i] >= 0 and q[i].max() >= SURE]
         pairs = [(a, b) for a, b in zip(before or [-1] * rows, now, strict=True) if a >= 0 and b >= 0]
         assert watched.looks[-1] == Look(
             step,
@@ -210,10 +231,13 @@ def test_a_look_counts_what_a_slow_loop_counts():
             len(pairs),
             sum(a != b for a, b in pairs),
             pytest.approx(np.mean(student.argmax(1) != teacher.argmax(1))),
+            len(judged),
+            sum(q[i].argmax() == truth[i] for i in judged),
         )
+        assert 0 < watched.looks[-1].right < watched.looks[-1].taught
         before = now
     assert sum(each.flipped for each in watched.looks) > 0
-    again = Watched(np.arange(rows), x, k)
+    again = Watched(np.arange(rows), x, torch.from_numpy(truth), k)
     again.restore(watched.plain())
     assert (again.looks, again.last, again.told) == (watched.looks, watched.last, watched.told)
 
@@ -237,6 +261,45 @@ def run(x, y, **changes):
     data = partial(x, y)
     options = Options(method=fl.methods.FixMatch(), steps=40, batch_size=8, unlabeled_ratio=2, verbose=False)
     return fit_run(data, Classes(data.n_classes), data.y, dataclasses.replace(options, **changes))
+
+
+def test_labels_kept_back_take_no_part_in_training():
+    """The same bits as where nobody ever gave these labels."""
+    x, y = table()
+    kept = run(x, y, watch_labels=2)
+    model = fl.DeepClassifier(steps=5, watch_labels=2, random_state=0, verbose=False).fit(x, y)
+    np.testing.assert_array_equal(model.transduction_[y >= 0], y[y >= 0])
+    _, _, truth = run_module._keep_back(partial(x, y), y[y >= 0], Options(fl.methods.FixMatch(), watch_labels=2))
+    assert [list(truth.values()).count(c) for c in range(3)] == [2, 2, 2]
+    assert all(y[row] == c for row, c in truth.items())
+    rest = y.copy()
+    rest[list(truth)] = -1
+    never = run(x, rest)
+    assert kept.history == never.history
+    weights = kept.network.state_dict(), never.network.state_dict()
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert run(x, y).history != kept.history
+
+
+def test_labels_kept_back_tell_whether_confident_guesses_are_right():
+    """Classes that stand apart, and classes that the columns tell nothing of: the network is sure of both."""
+    x, y = datasets.make_blobs(600, 5, centers=3, random_state=0)
+    y[450:] = -1
+    told = {"watch_labels": 40, "steps": 200, "method": fl.methods.EntropyMinimization(lambda_u=3.0)}
+    honest = run(x, y, **told)
+    misled = run(np.random.default_rng(0).normal(size=(600, 20)), y, **told)
+    assert {f.check: f.level for f in honest.findings}["precision"] == "ok"
+    assert {f.check: f.level for f in misled.findings}["precision"] == "look"
+
+
+@pytest.mark.parametrize(
+    ("watch_labels", "message"),
+    [(5, "would leave class 0, which has 5 labels"), (-1, "whole number of at least 1"), (1.5, "whole number")],
+)
+def test_how_many_labels_can_be_kept_back(watch_labels, message):
+    x, y = table()
+    with pytest.raises(OptionError, match=message):
+        fl.DeepClassifier(watch_labels=watch_labels, steps=2).fit(x, y)
 
 
 @pytest.mark.parametrize("method", ["fixmatch", "mean_teacher"])

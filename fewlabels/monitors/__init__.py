@@ -15,6 +15,7 @@ from fewlabels.monitors.disagreement import disagreement
 from fewlabels.monitors.flips import flips
 from fewlabels.monitors.length import length
 from fewlabels.monitors.mask import mask_empty, mask_full
+from fewlabels.monitors.precision import precision
 from fewlabels.monitors.seen import Seen
 from fewlabels.monitors.spikes import spikes
 
@@ -23,6 +24,6 @@ __all__ = ["EARLY", "MONITORS", "Seen"]
 Monitor = Callable[[Seen], Finding]
 
 # in the order in which they are shown
-MONITORS: tuple[Monitor, ...] = (mask_empty, mask_full, collapse, flips, disagreement, length, spikes)
+MONITORS: tuple[Monitor, ...] = (mask_empty, mask_full, collapse, precision, flips, disagreement, length, spikes)
 # those that know something before the end, while there is time to stop
-EARLY: tuple[Monitor, ...] = (mask_empty, flips, disagreement, spikes)
+EARLY: tuple[Monitor, ...] = (mask_empty, precision, flips, disagreement, spikes)

@@ -33,6 +33,7 @@ class Look:
     sure : share of rows of which the student is at least 95 % sure
     both, flipped : rows of which it is sure now and was at the look before, and those of them that changed class
     disagree : share of rows on which student and teacher differ
+    taught, right : rows with a label kept back of which the teacher is that sure, and those it is right about
     """
 
     step: int
@@ -41,6 +42,8 @@ class Look:
     both: int
     flipped: int
     disagree: float
+    taught: int
+    right: int
 
 
 @dataclass
@@ -51,12 +54,14 @@ class Watched:
     ----------
     rows : which rows of the data; empty where there is nothing to look at
     kept : these rows as the pool keeps them
+    truth : (len(rows),) the class of those whose label was kept back from training, -1 for all others
     last : the student's class of each row at the last look, -1 where it was not sure
     told : monitors that have spoken, so that each speaks once
     """
 
     rows: NDArray[np.int64]
     kept: Tensor
+    truth: Tensor
     n_classes: int
     looks: list[Look] = field(default_factory=list)
     last: list[int] = field(default_factory=list)
@@ -68,11 +73,12 @@ class Watched:
         if not len(self.rows):
             return
         parts = [scaling.network(part) for part in torch.split(self.kept, chunk)]
-        guess = torch.cat([net.teach(part) for part in parts]).argmax(1).cpu()
+        taught, guess = torch.cat([net.teach(part).softmax(1) for part in parts]).cpu().max(1)
         sure, student = torch.cat([net.settled(part).softmax(1) for part in parts]).cpu().max(1)
         now = torch.where(sure >= SURE, student, -1)
         before = torch.tensor(self.last) if self.last else torch.full_like(now, -1)
         both = (now >= 0) & (before >= 0)
+        judged = (self.truth >= 0) & (taught >= SURE)
         counts = torch.bincount(guess, minlength=self.n_classes)
         self.looks.append(
             Look(
@@ -82,6 +88,8 @@ class Watched:
                 int(both.sum()),
                 int((both & (now != before)).sum()),
                 float((student != guess).double().mean()),
+                int(judged.sum()),
+                int((judged & (guess == self.truth)).sum()),
             )
         )
         self.last = now.tolist()

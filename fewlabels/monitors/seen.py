@@ -27,6 +27,7 @@ class Seen:
     chance : loss on labeled rows of a model that knows nothing: log K, or 1 for standardized numbers
     passes : how often each row of the pool will have been used at the end, on average; 0 if the method uses none
     learns_threshold : whether the method adapts which rows count; such methods let all pass at first
+    watched : rows whose label was kept back from training
     partial, seed : the data, and the seed of random draws
     """
 
@@ -37,6 +38,7 @@ class Seen:
     chance: float
     passes: float
     learns_threshold: bool
+    watched: int
     partial: Partial
     seed: int
 
