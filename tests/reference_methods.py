@@ -63,7 +63,7 @@ def entropy_minimization(b, f, sg, teacher):
 
 
 def mean_teacher_loss(b, f, sg, teacher):
-    return mean_teacher(f(b.x), b.y, teacher(b.u[0]), f(b.u[1]), PROGRESS)
+    return mean_teacher(f(b.x), b.y, teacher(b.u[0]), f(b.u[1]), PROGRESS, lambda_u=10.0)  # for tables
 
 
 def pi_model(b, f, sg, teacher):
@@ -73,7 +73,7 @@ def pi_model(b, f, sg, teacher):
 class TemporalEnsembling:
     """Laine & Aila 2017, algorithm 2: every earlier answer is kept, and averaged anew with its weight."""
 
-    def __init__(self, alpha=0.6, lambda_u=30.0):
+    def __init__(self, alpha=0.6, lambda_u=10.0):  # for tables
         self.told, self.alpha, self.lambda_u = {}, alpha, lambda_u
 
     def target(self, row):
@@ -129,7 +129,7 @@ def mixup(rows, targets, seed, alpha=0.75):
     return np.array(mixed), np.array(mixed_targets)
 
 
-def mixmatch(b, f, sg, teacher, lambda_u=10.0):
+def mixmatch(b, f, sg, teacher, lambda_u=1.0):  # for tables
     guesses = [softmax(sg(u)) for u in b.u]
     q = np.array([sharpen((guesses[0][i] + guesses[1][i]) / 2, 0.5) for i in range(len(b.u[0]))])
     k, n = q.shape[1], len(b.x)

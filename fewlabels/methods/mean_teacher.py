@@ -24,8 +24,9 @@ class MeanTeacher:
 
     Parameters
     ----------
-    lambda_u : weight of the consistency term after the ramp; None takes the task's: 50 for classes, where
-        d is a mean over classes (Oliver et al. 2018), 10 for masks, 1 for numbers, where 50 makes SGD diverge
+    lambda_u : weight of the consistency term after the ramp; None takes 50 for classes of images, where d
+        is a mean over classes (Oliver et al. 2018), 10 for classes of table rows and for masks, 1 for numbers, where 50
+        makes SGD diverge
     noisy : whether the teacher drops units and takes the statistics of the batch; None takes yes, except for masks
     ramp : how the term grows
     """
@@ -47,6 +48,7 @@ class MeanTeacher:
         outputs_x, outputs_u = net(batch.x, u2)
         loss_x = net.task.supervised(outputs_x, batch.y).mean()
         loss_u = net.task.distance(outputs_u, target).mean()
-        lambda_u = net.task.consistency if self.lambda_u is None else self.lambda_u
+        usual = net.task.consistency if batch.x.ndim > 2 else min(net.task.consistency, 10.0)
+        lambda_u = usual if self.lambda_u is None else self.lambda_u
         loss = loss_x + lambda_u * self.ramp(net.progress) * loss_u
         return loss, {"loss_x": loss_x.detach(), "loss_u": loss_u.detach()}, state

@@ -8,7 +8,8 @@ r"""MixMatch. Berthelot et al., "MixMatch: A Holistic Approach to Semi-Supervise
 Mixup draws lambda ~ Beta(alpha, alpha) for each row and takes max(lambda, 1 - lambda), so that a mixed row stays
 nearest to its own (eqs. 8 to 11). Labeled and unlabeled mixtures go through the network in one pass, which has the
 joint batch statistics that the paper's interleaving is for. The paper's lambda_u of 75 to 250 is for images of 32 x 32
-and hundreds of thousands of steps; the default here is lower.
+and hundreds of thousands of steps. On small tables it ruins the model (`benchmarks/defaults.py`), so the default here is
+lower, and lowest for tables.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ class MixMatch:
 
     Parameters
     ----------
-    lambda_u : weight of the unlabeled term after the ramp
+    lambda_u : weight of the unlabeled term after the ramp; None takes 10 for images, 1 for tables
     target : what unlabeled rows are taught; `Sharpen(T=0.5)`
     alpha : of the Beta distribution; toward 0 nothing is mixed
     ramp : how the unlabeled term grows; `Linear(over=0.4)`
@@ -38,7 +39,7 @@ class MixMatch:
     augment: ClassVar[tuple[str, ...]] = ("weak", "weak")
     tasks: ClassVar[tuple[str, ...]] = ("classes",)
 
-    lambda_u: float = 10.0
+    lambda_u: float | None = None
     target: Target = field(default_factory=Sharpen)
     alpha: float = 0.75
     ramp: Ramp = field(default_factory=Linear)
@@ -60,7 +61,8 @@ class MixMatch:
         logits_x, logits_u = net(mixed[:n], mixed[n:])
         loss_x = net.task.supervised(logits_x, mixed_targets[:n]).mean()
         loss_u = net.task.distance(logits_u, mixed_targets[n:]).mean()
-        loss = loss_x + self.lambda_u * self.ramp(net.progress) * loss_u
+        lambda_u = (10.0 if batch.x.ndim > 2 else 1.0) if self.lambda_u is None else self.lambda_u
+        loss = loss_x + lambda_u * self.ramp(net.progress) * loss_u
         return loss, {"loss_x": loss_x.detach(), "loss_u": loss_u.detach()}, state
 
 

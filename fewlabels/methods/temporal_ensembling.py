@@ -30,7 +30,8 @@ class TemporalEnsembling:
 
     Parameters
     ----------
-    lambda_u : weight of the consistency term after the ramp; None takes 30 for classes (the paper's), 1 for numbers
+    lambda_u : weight of the consistency term after the ramp; None takes 30 for classes of images (the paper's),
+        10 for those of table rows, 1 for numbers
     alpha : decay of the average of answers
     ramp : how the term grows
     """
@@ -63,7 +64,8 @@ class TemporalEnsembling:
         target = (state["z"][batch.rows] / (1 - self.alpha**seen).clamp_min(1e-6)[:, None]).view_as(told)
         loss_x = net.task.supervised(outputs_x, batch.y).mean()
         loss_u = ((seen > 0) * net.task.distance(outputs_u, target)).mean()
-        lambda_u = (30.0 if net.task.name == "classes" else 1.0) if self.lambda_u is None else self.lambda_u
+        usual = 1.0 if net.task.name == "numbers" else 30.0 if batch.x.ndim > 2 else 10.0
+        lambda_u = usual if self.lambda_u is None else self.lambda_u
         loss = loss_x + lambda_u * self.ramp(net.progress) * loss_u
         return loss, {"loss_x": loss_x.detach(), "loss_u": loss_u.detach()}, self._remember(state, batch.rows, told)
 
