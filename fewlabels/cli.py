@@ -308,11 +308,11 @@ def predict(
     import numpy as np
     from sklearn.base import is_classifier
 
-    from fewlabels.checkpoint import write_file
     from fewlabels.data import load as load_data
     from fewlabels.data.tables import TableEncoder
     from fewlabels.deep import load
     from fewlabels.estimators import task_of
+    from fewlabels.files import write_file
 
     model = load(run / "model")
     encoder = run / "encoder.json"
@@ -554,7 +554,7 @@ def _say_findings(model: Any) -> None:
 def _finish(folder: Any, model: Any, source: Bunch, **said: Any) -> None:
     import json
 
-    from fewlabels.checkpoint import write_file
+    from fewlabels.files import write_file
 
     model.save(folder.path / "model")
     if source.encoder is not None:
