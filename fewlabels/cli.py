@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from fewlabels import __version__
 from fewlabels.errors import DivergenceError, InputError, OptionError, SaveError
+from fewlabels.interrupts import terminable
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -599,9 +601,14 @@ def main(argv: list[str] | None = None) -> None:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        app(words, exit_on_error=False, print_error=True)
+        with terminable():
+            app(words, exit_on_error=False, print_error=True)
     except CycloptsError:
         sys.exit(2)
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGTERM:
+            _complain("".join(getattr(end, "__notes__", ())) or "terminated", end.code, debug)
+        raise
     except KeyboardInterrupt as interrupt:
         _complain(str(interrupt) or "interrupted", 130, debug)
     except (OptionError, InputError, MemoryError, DivergenceError, SaveError) as error:
