@@ -91,7 +91,7 @@ class Events:
             """A file that is written in two halves, with an event between."""
 
             def __init__(self, *args, **kwargs):
-                self.file = open(*args, **kwargs)
+                self.file = open(*args, **kwargs)  # noqa: SIM115
 
             def __enter__(self):
                 return self
