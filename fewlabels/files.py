@@ -101,7 +101,9 @@ def read_json(content: bytes | str) -> Any:
     ValueError : it is not that
     """
     try:
-        return json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=_once)
+        # decoded here: json would guess an encoding, and import what reads it
+        text = content if isinstance(content, str) else content.decode()
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
