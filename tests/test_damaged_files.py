@@ -210,6 +210,7 @@ def hostile(whole):
     """Name -> content of a model file."""
     deep, classical = whole["deep model"][0], whole["classical model"][0]
     (size,) = struct.unpack("<Q", deep[:8])
+    nothing = b'{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
     bad_header = {
         "a header of 2^63 bytes": struct.pack("<Q", 2**63) + deep[8:],
         "a header of 2^64 - 1 bytes": struct.pack("<Q", 2**64 - 1) + deep[8:],
@@ -217,9 +218,7 @@ def hostile(whole):
         "a header longer than the file": struct.pack("<Q", len(deep)) + deep[8:],
         "a header that is not UTF-8": joined(b'{"\xff\xfe": 1}', b""),
         "a header nested 200,000 deep": joined(b"[" * 200_000, b""),
-        "a million tensors": joined(
-            {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(1_000_000)}, b""
-        ),
+        "a million tensors": joined(b"{" + b",".join(b'"t%d":%b' % (i, nothing) for i in range(1_000_000)) + b"}", b""),
         "offsets beyond the file": header_of(data_offsets=[0, 2**40], shape=[2**38]),
         "offsets backward": header_of(data_offsets=[12, 0]),
         "a shape of 2^63": header_of(shape=[2**63]),
