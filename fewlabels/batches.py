@@ -156,6 +156,7 @@ def batches(
             torch.from_numpy(u.index).to(device),
             tuple(augmented(rows_x, copy, _MORE_X + i, ids_x, x.passes) for i, copy in enumerate(copies_x)),
             probe(rows_x, ids_x, x.passes),
+            torch.from_numpy(ids_x),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from fewlabels import __version__
 from fewlabels.errors import DivergenceError, InputError, OptionError, SaveError
+from fewlabels.interrupts import terminable
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -308,11 +310,11 @@ def predict(
     import numpy as np
     from sklearn.base import is_classifier
 
-    from fewlabels.checkpoint import write_file
     from fewlabels.data import load as load_data
     from fewlabels.data.tables import TableEncoder
     from fewlabels.deep import load
     from fewlabels.estimators import task_of
+    from fewlabels.files import write_file
 
     model = load(run / "model")
     encoder = run / "encoder.json"
@@ -554,7 +556,7 @@ def _say_findings(model: Any) -> None:
 def _finish(folder: Any, model: Any, source: Bunch, **said: Any) -> None:
     import json
 
-    from fewlabels.checkpoint import write_file
+    from fewlabels.files import write_file
 
     model.save(folder.path / "model")
     if source.encoder is not None:
@@ -599,9 +601,14 @@ def main(argv: list[str] | None = None) -> None:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        app(words, exit_on_error=False, print_error=True)
+        with terminable():
+            app(words, exit_on_error=False, print_error=True)
     except CycloptsError:
         sys.exit(2)
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGTERM:
+            _complain("".join(getattr(end, "__notes__", ())) or "terminated", end.code, debug)
+        raise
     except KeyboardInterrupt as interrupt:
         _complain(str(interrupt) or "interrupted", 130, debug)
     except (OptionError, InputError, MemoryError, DivergenceError, SaveError) as error:

@@ -92,7 +92,7 @@ class _Deep(BaseEstimator):
         return self.run_.outputs(check_X(X, like=self.form_, name=type(self).__name__))
 
     def save(self, path: str | Path) -> Path:
-        """Write the fitted model into the folder `path`: model.json and model.safetensors, no pickle.
+        """Write the fitted model into the folder `path`, as model.safetensors; no pickle.
 
         Raises
         ------

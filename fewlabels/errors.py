@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -17,7 +18,15 @@ class ResourceError(MemoryError):
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss that is not finite (command line: exit code 5)."""
+    """Training met a loss, gradient or weight that is not finite (command line: exit code 5).
+
+    `details` holds plain values where a step is to blame: "step", "loss", "gradient_norm", "learning_rate",
+    "labeled_rows", "unlabeled_rows", "last_losses".
+    """
+
+    def __init__(self, message: str, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class SaveError(OSError):

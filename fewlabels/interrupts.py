@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -36,5 +38,27 @@ class Interrupts:
     def stop(self, message: str) -> None:
         """Raise what the signal asks for."""
         if self.caught == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
+            end = SystemExit(128 + signal.SIGTERM)
+            end.add_note(message)
+            raise end
         raise KeyboardInterrupt(message)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While entered, SIGTERM unwinds like Ctrl-C, so that no half-written file stays; the exit code is 143.
+
+    Training loops have their own way, see `Interrupts`; this is for all that comes before and after.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)

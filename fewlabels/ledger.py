@@ -6,8 +6,8 @@ import json
 import warnings
 from pathlib import Path
 
-from fewlabels.checkpoint import write_file
 from fewlabels.errors import InputError, SaveError
+from fewlabels.files import write_file
 
 VALIDATION_FROM = 21  # looks; from there on the rows have helped to choose so often that they test nothing
 FILE = "test-reads.json"  # beside the run folders

@@ -32,6 +32,7 @@ class Batch(NamedTuple):
     rows: Tensor  # which rows of the data the unlabeled inputs are  (mu B,)
     x_more: tuple[Tensor, ...] = ()  # x once more, per name in `augment_x`            (B, ...) each
     probe: Probe | None = None  # x once more, if the augmentation learns
+    rows_x: Tensor = torch.empty(0, dtype=torch.int64)  # which rows of the data x are; on the CPU, for messages (B,)
 
 
 class Method(Protocol):

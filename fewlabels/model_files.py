@@ -1,38 +1,36 @@
-"""Fitted models as files: model.json (what it is) and model.safetensors (numbers). Reading runs no code."""
+"""Fitted models as files, see `container`. Class names come from closed lists; reading runs no code."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-import fewlabels
 from fewlabels import recipes
 from fewlabels.audits.finding import Finding
-from fewlabels.checkpoint import flatten, write_file
+from fewlabels.checkpoint import flatten
 from fewlabels.classical.base import Classical
 from fewlabels.classical.registry import CLASSES
-from fewlabels.classical.state import decode, encode
+from fewlabels.classical.state import check_type, decode, encode
+from fewlabels.container import read_container, write_container
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
-from fewlabels.errors import InputError, OptionError, UnsafeFileError, nearest
+from fewlabels.errors import InputError, UnsafeFileError, nearest
+from fewlabels.files import remove_stale
 from fewlabels.networks import Network, describe
 from fewlabels.run import Run, build_for
+from fewlabels.saver import numbers, plain
 from fewlabels.scaling import Scaling
 from fewlabels.segmenter import DeepSegmenter
-from fewlabels.tasks import Classes, Labels, Masks
+from fewlabels.tasks import Classes, Labels, Masks, Task
 
-FORMAT = 1
+FILE = "model.safetensors"
 _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor | DeepSegmenter]] = {
     "DeepClassifier": DeepClassifier,
     "DeepRegressor": DeepRegressor,
@@ -43,23 +41,15 @@ _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor | DeepSegmenter]] = {
 def save_model(model: Any, folder: Path) -> Path:
     """Write `model` into `folder`."""
     about, tensors = _deep_parts(model) if isinstance(model, tuple(_ESTIMATORS.values())) else _parts(model)
-    return _write(folder, about, tensors)
+    remove_stale(folder)
+    write_container(folder / FILE, "model", about, tensors)
+    return folder
 
 
 def _parts(model: Classical) -> tuple[dict[str, Any], dict[str, Tensor]]:
     arrays: dict[str, NDArray[Any]] = {}
     about = {"estimator": type(model).__name__, "model": encode(model, arrays)}
     return about, {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-
-
-def _write(folder: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> Path:
-    """The JSON is written last, with the hash of the tensors: it vouches for them."""
-    content = save_tensors({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()})
-    about = {"format": FORMAT, "fewlabels": fewlabels.__version__} | about
-    about["sha256"] = hashlib.sha256(content).hexdigest()
-    write_file(folder / "model.safetensors", content)
-    write_file(folder / "model.json", json.dumps(about, indent=1, allow_nan=False, default=_number).encode())
-    return folder
 
 
 def _deep_parts(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -84,7 +74,7 @@ def _deep_parts(model: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "temperature": model.temperature_ if isinstance(model, DeepClassifier) else None,
         "form": dataclasses.asdict(model.form_),
         "levels": [run.scaling.low, run.scaling.high],
-        "history": run.history,
+        "history": plain(run.history),
         "facts": run.facts,
         "findings": [dataclasses.asdict(finding) for finding in run.findings],
     }
@@ -117,62 +107,39 @@ def _plain_recipe(recipe: Any) -> Any:
 
 def load_model(folder: Path, network: Network | None) -> Any:
     """The inverse of `save_model`."""
-    about, tensors = _read(folder)
-    try:
-        return _restore(about, tensors, network)
-    except (KeyError, TypeError, AttributeError, RuntimeError, OptionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise UnsafeFileError(f"{folder / 'model.json'} cannot be used: {error}") from error
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    path = folder / "model.json"
+    path = folder / FILE
     if not path.is_file():
         raise InputError(
             f"no model in {folder}: {path.name} is missing. Give the folder that save() wrote; of a run, its model/."
         )
+    about, tensors = read_container(path, "model")
     try:
-        about = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
-        content = (folder / "model.safetensors").read_bytes()
-        if not isinstance(about, dict) or about.get("sha256") != hashlib.sha256(content).hexdigest():
-            raise UnsafeFileError(f"{folder}: model.safetensors is not the file that model.json was written for.")
-        if about.get("format") != FORMAT:
-            raise UnsafeFileError(
-                f"{path} has format {about.get('format')}; this fewlabels {fewlabels.__version__} reads {FORMAT}. "
-                "Load it with the version that wrote it."
-            )
-        return about, load_tensors(content)
-    except (ValueError, RecursionError, OSError, SafetensorError) as error:
-        if isinstance(error, UnsafeFileError):
+        # clone: a model must not hang on the file it came from
+        return _restore(about, {name: tensor.clone() for name, tensor in tensors.items()}, network)
+    except (LookupError, TypeError, AttributeError, RuntimeError, ArithmeticError, ValueError) as error:
+        if isinstance(error, InputError):
             raise
-        raise UnsafeFileError(f"{path} is damaged or not a model file: {error}") from error
-
-
-def _number(value: Any) -> Any:
-    """NumPy's numbers, as grid searches set them, as Python's."""
-    return value.item()
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is not a number of JSON")
+        raise UnsafeFileError(f"{path} cannot be used: {error}") from error
 
 
 def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network | None) -> Any:
     name = about["estimator"]
     if name in CLASSES:
-        return decode(about["model"], {key: tensor.numpy() for key, tensor in tensors.items()})
+        model: Any = decode(about["model"], {key: tensor.numpy() for key, tensor in tensors.items()})
+        if type(model) is not CLASSES[name]:
+            raise UnsafeFileError(f"the file says that it holds a {name}, and holds a {type(model).__name__}.")
+        return model
     if name not in _ESTIMATORS:
         known = [*_ESTIMATORS, *CLASSES]
         raise UnsafeFileError(f"estimator {name!r} is not known.{nearest(str(name), known)}")
-    params = dict(about["params"])
+    params = about["params"] | {"folder": None}  # where to write is for who fits it again to say
     if isinstance(params["method"], dict):
         params["method"] = recipes.from_dict(params["method"])
     if isinstance(params["augment"], dict):
         params["augment"] = recipes.from_dict(params["augment"])
     if network is not None:
         params["network"] = network
-    model: Any = _ESTIMATORS[name](**params)
+    model = _ESTIMATORS[name](**params)
     form = about["form"]
     names = None if form["feature_names"] is None else tuple(form["feature_names"])
     model.form_ = Form(form["kind"], tuple(form["shape"]), form["dtype"], names)
@@ -190,15 +157,32 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
     n_outputs = len(about["classes"]["values"]) if about["classes"] else 1
     if isinstance(network, str) and network.startswith("your own"):
         raise InputError(f"the model has a network of {network}. Load it with fl.load(path, network=...).")
+    task = _task(about, tensors["transduction"])(n_outputs)
+    if isinstance(network, str):
+        _check_size(task, network, shape, tensors)
     with torch.random.fork_rng():
-        module = build_for(_task(about, tensors["transduction"])(n_outputs), network, shape)
+        module = build_for(task, network, shape)
     prefix = "network."
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     low, high = about["levels"]
     scaling = Scaling(form.kind, tensors["scaling.mean"].numpy(), tensors["scaling.std"].numpy(), low, high)
     # files of before there were monitors have none
     findings = tuple(Finding(**finding | {"rows": tuple(finding["rows"])}) for finding in about.get("findings", ()))
-    return Run(module.eval().requires_grad_(False), scaling, about["history"], about["facts"], findings)
+    torch.device(about["facts"]["device"])  # raises now, not at the first prediction
+    network = module.eval().requires_grad_(False)
+    return Run(network, scaling, numbers(about["history"]), about["facts"], findings)
+
+
+def _check_size(task: Task, network: str, shape: tuple[int, ...], tensors: dict[str, Tensor]) -> None:
+    """Refuse a network that the file has no weights for, before memory is taken for it."""
+    there = {name: tensor.shape for name, tensor in tensors.items() if name.startswith("network.")}
+    # a width times a depth: so many weights there are at least, and so long this takes even without memory
+    possible = math.prod(map(int, network.split("-")[1:])) <= sum(map(math.prod, there.values()))
+    if possible:
+        with torch.device("meta"):
+            module = build_for(task, network, shape)
+    if not possible or there != {f"network.{name}": t.shape for name, t in module.state_dict().items()}:
+        raise UnsafeFileError(f"the weights are not those of network={network[:60]!r} for rows of shape {shape}.")
 
 
 def _task(about: dict[str, Any], transduction: Tensor) -> type[Classes | Labels | Masks]:
@@ -212,10 +196,9 @@ def _restore_targets(model: Any, about: dict[str, Any], transduction: Any) -> No
         model.target_mean_, model.target_std_ = about["target"]
         model.transduction_ = transduction
         return
-    dtype = np.dtype(about["classes"]["dtype"])
-    if dtype.kind not in "biufUSO":
-        raise UnsafeFileError(f"classes of type {dtype} are not known.")
-    model.classes_ = np.array(about["classes"]["values"], dtype=dtype)
+    values, dtype = about["classes"]["values"], np.dtype(about["classes"]["dtype"])
+    check_type(dtype, len(values))
+    model.classes_ = np.array(values, dtype=dtype)
     if isinstance(model, DeepClassifier):
         model.temperature_ = float(about.get("temperature", 1.0))  # files of before there was one have none
     model.transduction_ = model.classes_[transduction]

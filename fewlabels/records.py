@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from torch import nn
 
-from fewlabels.checkpoint import write_file
 from fewlabels.data.images import ImageFiles
 from fewlabels.errors import InputError
+from fewlabels.files import write_file
+from fewlabels.identity import told_apart
 from fewlabels.partial_labels import Partial
-from fewlabels.run import _told  # what tells options apart from one process to the next
 
 
 class Records:
@@ -75,12 +75,12 @@ def contents(*items: Any) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, nn.Module):
-        return repr(value) + _text([_told(tensor) for tensor in value.state_dict().values()])
+        return repr(value) + _text([told_apart(tensor) for tensor in value.state_dict().values()])
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}={_text(item)}' for key, item in sorted(value.items()))}}}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_text, value))}]"
-    return _told(value) if dataclasses.is_dataclass(value) or callable(value) else repr(value)
+    return told_apart(value) if dataclasses.is_dataclass(value) or callable(value) else repr(value)
 
 
 def _arrays(item: Any) -> tuple[NDArray[Any], ...]:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fewlabels.checkpoint import write_file
 from fewlabels.errors import InputError, OptionError
+from fewlabels.files import write_file
 from fewlabels.verdict import Verdict
 from fewlabels.verdict_round import VerdictRound
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
-import hashlib
-import json
 import math
 import numbers
-import time
-import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -26,10 +21,11 @@ from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation, CTAugment, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.augment.ct_augment import Learnt
 from fewlabels.batches import Pool, batches
-from fewlabels.checkpoint import load_checkpoint, save_checkpoint, write_file
+from fewlabels.checkpoint import check_finite
 from fewlabels.data.images import ImageFiles
 from fewlabels.devices import choose_device, choose_precision, devices_here, memory_errors, reuse_memory
-from fewlabels.errors import OptionError, SaveError
+from fewlabels.errors import DivergenceError, OptionError
+from fewlabels.identity import data_hash, environment, settings
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
 from fewlabels.monitors import EARLY, MONITORS, Seen
@@ -38,13 +34,12 @@ from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
 from fewlabels.progress import Progress, Verbose, show_progress
+from fewlabels.saver import History, Saver
 from fewlabels.scaling import Scaling, learn_scaling
 from fewlabels.tasks import Labels, Masks, Task, adjusted
-from fewlabels.train import Step, sgd, train
+from fewlabels.train import sgd, train
 
-# Seconds between checkpoints, points in a history, rows (and pixels) at most in one prediction pass.
-_SAVE_EVERY = 30.0
-_HISTORY = 200
+# Rows (and pixels) at most in one prediction pass.
 _CHUNK, _CHUNK_PIXELS = 256, 2**20
 # Steps when none are asked for. Found on rows held out of the training sets: see the concepts page.
 _STEPS = {"table": 500, "image": 1000}
@@ -181,29 +176,6 @@ class Run:
             yield network(inputs.to(dtype)).to("cpu", dtype)
 
 
-class _History:
-    """Means of the metrics between recorded points, so that 200 points tell of every step."""
-
-    def __init__(self, steps: int, entries: list[dict[str, float]], pending: list[dict[str, float]]) -> None:
-        self.stride = max(1, -(-steps // _HISTORY))
-        self.steps, self.entries = steps, entries
-        self._pending: list[Mapping[str, float | Tensor]] = list(pending)
-
-    def add(self, step: Step) -> dict[str, float] | None:
-        """The entry this step completes, if it does."""
-        self._pending.append(dict(step.metrics))
-        if step.number % self.stride and step.number != self.steps:
-            return None
-        pending, self._pending = self.pending(), []
-        entry = {"step": float(step.number)}
-        entry |= {key: sum(m[key] for m in pending) / len(pending) for key in pending[0]}
-        self.entries.append(entry)
-        return entry
-
-    def pending(self) -> list[dict[str, float]]:
-        return [{key: float(value) for key, value in metrics.items()} for metrics in self._pending]
-
-
 def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> Run:
     """Train one network; go on where an interrupted run in `options.folder` stopped.
 
@@ -304,8 +276,8 @@ def _train(
     optimizer = sgd(net.student, options.lr, options.weight_decay)
     state = _to(method.init(task.n_outputs, len(pool.x)), device)
     watched = _watched(partial, truth, pool, task, told, options.seed)
-    saver = _Saver(options, partial, net, optimizer, watched)
-    state, start, history = saver.resume(state, steps)
+    saver = _saver(options, partial, net, optimizer, watched, device)
+    state, start, history = saver.resume(state, steps, device)
     moving = as_moving(options.augment) if task.name == "masks" else None
     stream = batches(
         pool,
@@ -328,20 +300,42 @@ def _train(
     loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(told)
     with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:
-        for step in loop:
-            entry = history.add(step)
-            saver.write_metrics(entry)
-            if entry:
-                progress.update(step.number, f"loss {entry['loss']:.3f}")
-                if len(history.entries) % EVERY == 0 or step.number == steps:
-                    watched.look(net, scaling, step.number, options.batch_size * (1 + options.unlabeled_ratio))
-                    _tell([monitor(seen) for monitor in EARLY], watched, progress)
-            saver.save_if_due(step, history, force=step.number == steps or interrupts.caught is not None)
-            if interrupts.caught is not None:
-                interrupts.stop(saver.how_to_go_on(step.number, steps))
+        try:
+            for step in loop:
+                entry = history.add(step)
+                saver.write_metrics(entry)
+                if entry:
+                    progress.update(step.number, f"loss {entry['loss']:.3f}")
+                    if len(history.entries) % EVERY == 0 or step.number == steps:
+                        watched.look(net, scaling, step.number, options.batch_size * (1 + options.unlabeled_ratio))
+                        _tell([monitor(seen) for monitor in EARLY], watched, progress)
+                if interrupts.caught is not None:
+                    saver.save_now(step, history)
+                    interrupts.stop(saver.how_to_go_on(step.number, steps))
+                saver.save_if_due(step, history)
+            check_finite("trained network", net.teacher.state_dict())
+        except DivergenceError as error:
+            saver.write_divergence(error)
+            raise
         findings = tuple(monitor(seen) for monitor in MONITORS)
         _tell(findings, watched, progress)
+    if interrupts.caught is not None:  # during the last checkpoint
+        interrupts.stop(saver.how_to_go_on(steps, steps))
     return history.entries, findings, saver.seconds()
+
+
+def _saver(
+    options: Options,
+    partial: Partial,
+    net: Net,
+    optimizer: torch.optim.Optimizer,
+    watched: Watched,
+    device: torch.device,
+) -> Saver:
+    if options.folder is None:
+        return Saver(None, {}, {}, net, optimizer, watched)
+    identity = {"settings": settings(options), "data": data_hash(partial)}
+    return Saver(Path(options.folder), identity, environment(device), net, optimizer, watched)
 
 
 def _tell(findings: Iterable[Finding], watched: Watched, progress: Progress) -> None:
@@ -353,7 +347,7 @@ def _tell(findings: Iterable[Finding], watched: Watched, progress: Progress) -> 
 
 
 def _seen(
-    history: _History, watched: Watched, partial: Partial, task: Task, options: Options, *, learns_threshold: bool
+    history: History, watched: Watched, partial: Partial, task: Task, options: Options, *, learns_threshold: bool
 ) -> Seen:
     """What the monitors see; history and looks grow in it as training goes on."""
     used = history.steps * options.batch_size * options.unlabeled_ratio
@@ -429,97 +423,3 @@ def _with_learning(method: Method, augment: Augmentation, task: Task) -> Method:
 
 def _to(state: State, device: torch.device) -> State:
     return {key: _to(value, device) if isinstance(value, dict) else value.to(device) for key, value in state.items()}
-
-
-class _Saver:
-    """Checkpoints and the metrics file of a run folder; does nothing without one."""
-
-    def __init__(
-        self, options: Options, partial: Partial, net: Net, optimizer: torch.optim.Optimizer, watched: Watched
-    ) -> None:
-        self.folder = None if options.folder is None else Path(options.folder)
-        self.net, self.optimizer, self.watched = net, optimizer, watched
-        self.fingerprint = "" if self.folder is None else _fingerprint(partial, options)
-        self.saved = time.monotonic()
-        self.began = time.perf_counter()
-        self.before = 0.0
-
-    def seconds(self) -> float:
-        """Spent on this run, in this process and in those before it."""
-        return self.before + time.perf_counter() - self.began
-
-    @property
-    def path(self) -> Path:
-        return Path(self.folder or ".") / "checkpoint" / "last.safetensors"
-
-    def resume(self, state: State, steps: int) -> tuple[State, int, _History]:
-        if self.folder is None:
-            return state, 0, _History(steps, [], [])
-        about: dict[str, Any] = {"step": 0, "history": [], "pending": []}
-        if self.path.exists():
-            state, about = load_checkpoint(self.path, self.net, self.optimizer, state, self.fingerprint)
-            self.before = about["seconds"]
-            self.watched.restore(about["watched"])
-            # as the run began, not as a timing in this process would choose
-            self.net.autocast = None if about["precision"] is None else torch.bfloat16
-        # lines written after the checkpoint will be written again
-        lines = "".join(json.dumps(entry) + "\n" for entry in about["history"])
-        write_file(self.folder / "metrics.jsonl", lines.encode())
-        return state, about["step"], _History(steps, about["history"], about["pending"])
-
-    def write_metrics(self, entry: dict[str, float] | None) -> None:
-        if self.folder is None or entry is None:
-            return
-        try:
-            with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-        except OSError as error:
-            raise SaveError(f"cannot write {self.folder / 'metrics.jsonl'}: {error.strerror}.") from error
-
-    def save_if_due(self, step: Step, history: _History, *, force: bool) -> None:
-        if self.folder is None or not (force or time.monotonic() - self.saved > _SAVE_EVERY):
-            return
-        about = {"fingerprint": self.fingerprint, "step": step.number, "seconds": self.seconds()}
-        about["precision"] = None if self.net.autocast is None else str(self.net.autocast).removeprefix("torch.")
-        about |= {"history": history.entries, "pending": history.pending(), "watched": self.watched.plain()}
-        save_checkpoint(self.path, self.net, self.optimizer, step.state, about)
-        self.saved = time.monotonic()
-
-    def how_to_go_on(self, step: int, steps: int) -> str:
-        if self.folder is None:
-            return f"stopped at step {step} of {steps}; nothing was saved (give a folder to be able to go on)."
-        return (
-            f"stopped at step {step} of {steps}; saved in {self.folder}. The same call or command goes on from there."
-        )
-
-
-def _fingerprint(partial: Partial, options: Options) -> str:
-    """One hash of the data, the labels and every option that changes the result."""
-    digest = hashlib.sha256()
-    for name, value in sorted(vars(options).items()):
-        if name not in ("verbose", "folder", "device"):
-            digest.update(f"{name}={_told(value)};".encode())
-    if isinstance(options.network, nn.Module):
-        for tensor in options.network.state_dict().values():
-            digest.update(tensor.detach().cpu().float().numpy().tobytes())
-    digest.update(partial.labeled.tobytes() + np.ascontiguousarray(partial.y).tobytes())
-    if isinstance(partial.x, ImageFiles):
-        digest.update(repr((partial.x.size, partial.x.channels, partial.x.paths)).encode())
-    else:
-        digest.update(repr(partial.x.shape).encode())
-        digest.update(np.ascontiguousarray(partial.x).data)
-    return digest.hexdigest()
-
-
-def _told(value: Any) -> str:
-    """A value as text that is the same in the next process: functions by name, not by address."""
-    if dataclasses.is_dataclass(value):
-        return f"{type(value).__name__}({','.join(f'{k}={_told(v)}' for k, v in sorted(vars(value).items()))})"
-    if isinstance(value, Tensor):
-        return hashlib.sha256(value.detach().cpu().float().numpy().tobytes()).hexdigest()  # repr leaves out the middle
-    if isinstance(value, functools.partial):
-        return f"partial({_told(value.func)},{value.args!r},{value.keywords!r})"
-    if isinstance(value, types.FunctionType):
-        # lambdas share a name: their code tells them apart
-        return f"{value.__module__}.{value.__qualname__}:{value.__code__.co_code.hex()}"
-    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else repr(value)

@@ -10,8 +10,8 @@ from typing import Any
 import tomlkit
 
 from fewlabels import estimators, recipes
-from fewlabels.checkpoint import write_file
 from fewlabels.errors import InputError, OptionError, nearest
+from fewlabels.files import remove_stale, write_file
 
 # Options of an estimator that `--set` reaches by name; dotted names go into augment or the method.
 _PLAIN = {
@@ -119,6 +119,8 @@ class RunFolder:
                 f"{path} holds a run with other settings (see {file}). Repeat its command to go on with it, "
                 "or choose another folder with --out."
             )
+        for inside in (path, *(each for each in path.rglob("*") if each.is_dir())):
+            remove_stale(inside)
         write_file(file, text.encode())
 
     @property

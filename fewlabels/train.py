@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fewlabels.errors import DivergenceError
+from fewlabels.guard import Guard
 from fewlabels.method import Batch, Method, Net, State
 
 
@@ -17,6 +17,7 @@ class Step(NamedTuple):
     number: int  # steps done so far
     metrics: dict[str, Tensor]
     state: State
+    guard: Guard  # to be asked before anything of this step is kept
 
 
 def sgd(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.SGD:
@@ -26,7 +27,9 @@ def sgd(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.SGD:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.SGD([g for g in groups if g["params"]], lr, momentum=0.9, nesterov=True)
+    # an accelerator's optimizer must be able to skip a step by itself, see Guard
+    fused = True if parameters[0].device.type != "cpu" else None
+    return torch.optim.SGD([g for g in groups if g["params"]], lr, momentum=0.9, nesterov=True, fused=fused)
 
 
 def learning_rate(lr: float, progress: float) -> float:
@@ -50,8 +53,9 @@ def train(
 
     Raises
     ------
-    DivergenceError : the loss is not finite; that step was not taken
+    DivergenceError : the loss or the gradient is not finite; that step was not taken
     """
+    guard = Guard(optimizer, steps)
     for step, batch in enumerate(batches, start):
         net.progress = step / steps
         net.warm_start(step)
@@ -60,14 +64,10 @@ def train(
         # dropout inside a network then depends on the step alone, which exact resume needs
         torch.manual_seed(seed * 1_000_003 + step)
         loss, metrics, state = method.loss(net, batch, state)
-        if not math.isfinite(loss.item()):
-            raise DivergenceError(
-                f"the loss is {loss.item()} at step {step + 1} of {steps} (learning rate "
-                f"{learning_rate(lr, net.progress):.3g}); that step was not taken. "
-                f"Lower lr (now {lr:g}) or lambda_u, and look for extreme values in X."
-            )
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        guard.see(step, learning_rate(lr, net.progress), loss, batch)
         optimizer.step()
         net.follow(step)
-        yield Step(step + 1, {"loss": loss.detach(), **metrics}, state)
+        yield Step(step + 1, {"loss": loss.detach(), **metrics}, state, guard)
+    guard.look()

@@ -223,14 +223,13 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(number, code, npz, tmp_pat
     process = fewlabels("fit", npz, "--out", out, *settings, env=os.environ | {"OMP_NUM_THREADS": "1"})
     metrics = out / "metrics.jsonl"
     deadline = time.monotonic() + 60
-    while not metrics.exists() and time.monotonic() < deadline:
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(number)
     err = process.communicate(timeout=60)[1]
     assert process.returncode == code
     assert "Traceback" not in err
-    if number == signal.SIGINT:
-        assert "goes on from there" in err
+    assert "goes on from there" in err
     assert not (out / "model").exists()
     run("fit", npz, "--out", out, *settings)
     run("fit", npz, "--out", tmp_path / "whole", *settings)

@@ -162,7 +162,7 @@ def test_resume_equals_uninterrupted_bit_for_bit(method, tmp_path, monkeypatch):
                 raise RuntimeError("killed")
 
     real = run_module.train
-    monkeypatch.setattr(run_module, "_SAVE_EVERY", -1.0)
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "train", killed)
         for _ in range(2):  # the second time after a resume

@@ -182,7 +182,7 @@ def test_resume_is_exact_and_other_settings_are_refused(change, tmp_path, monkey
                 raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "_SAVE_EVERY", -1.0)
+        patch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
         patch.setattr(run_module, "train", killed)
         with pytest.raises(RuntimeError, match="killed"):
             run(folder=tmp_path, **change)

@@ -73,9 +73,15 @@ def test_run_folders_side_by_side_share_a_count(digits, tmp_path):
     assert look(digits, "self_training", folder=tmp_path / "elsewhere" / "b").looks == 1
 
 
-def test_a_count_that_cannot_be_kept_loses_no_comparison(digits, tmp_path):
-    (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / f".{ledger.FILE}.{os.getpid()}.tmp").mkdir()  # where the file would be written first
+def test_a_count_that_cannot_be_kept_loses_no_comparison(digits, tmp_path, monkeypatch):
+    real = os.replace
+
+    def refuse(source, target):
+        if target.name == ledger.FILE:
+            raise PermissionError(13, "Permission denied")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.warns(UserWarning, match="counts in this process alone: cannot write"):
         assert look(digits, folder=tmp_path / "runs" / "a").looks == 1
     with pytest.warns(UserWarning, match="counts in this process alone"):

@@ -328,7 +328,7 @@ def test_the_network_is_asked_at_no_other_time(monkeypatch):
 def test_a_resumed_run_finds_the_same_bit_for_bit(tmp_path, monkeypatch):
     x, y = table()
     whole = run(x, y, folder=tmp_path / "whole", lr=0.5)
-    monkeypatch.setattr(run_module, "_SAVE_EVERY", -1.0)
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
     real = run_module.train
 
     def killed_after(n):

@@ -13,13 +13,13 @@ ROOT = Path(fl.__file__).parent
 
 # Each line may import from itself and from the lines above it.
 LAYERS = [
-    {"errors"},
+    {"errors", "files"},
     {"data", "partial_labels", "seeds", "progress", "interrupts", "parts", "datasets", "intervals", "overlap"},
     {"tasks", "method", "augment", "networks", "verdict", "verdict_round", "devices", "calibration"},
-    {"methods", "scaling", "batches", "probing", "train", "checkpoint"},
+    {"methods", "scaling", "batches", "probing", "guard", "train", "container", "checkpoint", "identity"},
     {"graph", "audits"},
     {"monitors"},
-    {"recipes", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "model_files"},
+    {"recipes", "saver", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "model_files"},
     {"pairs", "records"},
     {"ledger", "repeats"},
     {"comparison"},

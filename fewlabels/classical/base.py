@@ -48,7 +48,7 @@ class Classical(BaseEstimator):
         return _flat(check_X(X, like=self.form_, name=type(self).__name__, sparse=self.takes_sparse))
 
     def save(self, path: str | Path) -> Path:
-        """Write the fitted model into the folder `path`: model.json and model.safetensors, no pickle.
+        """Write the fitted model into the folder `path`, as model.safetensors; no pickle.
 
         Raises
         ------

@@ -17,6 +17,8 @@ from sklearn.svm import LinearSVC
 from fewlabels.data.inputs import Form
 from fewlabels.errors import SaveError, UnsafeFileError
 
+# Bytes of class names, at most.
+_MOST_TEXT = 64 * 2**20
 # Estimators of scikit-learn whose fitted state is arrays and plain values, which may be parts of a model.
 _PARTS: dict[str, type[Any]] = {
     cls.__name__: cls
@@ -97,8 +99,13 @@ def _encode_array(value: NDArray[Any], arrays: dict[str, NDArray[Any]], place: s
             raise SaveError(f"two parts of the model have the name {place}")
         arrays[place] = np.ascontiguousarray(value)
         return {"array": place}
-    items = [encode(item, arrays, f"{place}.{i}") for i, item in enumerate(value.ravel().tolist())]
-    return {"items": items, "dtype": value.dtype.str, "shape": list(value.shape)}
+    # each value once, and which of them stands where: a million labels are few words. True == 1, hence the type
+    flat = value.ravel().tolist()
+    kinds = {(type(item), item): item for item in flat}
+    order = {key: i for i, key in enumerate(kinds)}
+    codes = np.array([order[type(item), item] for item in flat], dtype=np.int32).reshape(value.shape)
+    items = [encode(item, arrays, f"{place}.{i}") for i, item in enumerate(kinds.values())]
+    return {"items": items, "dtype": value.dtype.str, "codes": _encode_array(codes, arrays, place)}
 
 
 def decode(plain: Any, arrays: dict[str, NDArray[Any]]) -> Any:
@@ -123,17 +130,34 @@ def decode(plain: Any, arrays: dict[str, NDArray[Any]]) -> Any:
             return slice(*parts)
         case {"array": str(name)}:
             return arrays[name]
-        case {"items": items, "dtype": str(dtype), "shape": shape} if np.dtype(dtype).kind in "USTO":
+        case {"items": list(items), "dtype": str(dtype), "codes": codes}:
+            check_type(np.dtype(dtype), len(items))
             array = np.empty(len(items), dtype=dtype)
             array[:] = decode(items, arrays)
-            return array.reshape(shape)
+            return array[decode(codes, arrays)]
         case {"form": values}:
             return Form(**decode(values, arrays))
         case {"csr": parts}:
             data, indices, indptr, shape = decode(parts, arrays)
-            return csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
+            matrix = csr_array((data, indices, indptr), shape=tuple(shape.tolist()))
+            matrix.check_format(full_check=True)  # compiled code follows these indices unchecked
+            return matrix
         case {"estimator": str(name), "params": params, "fitted": fitted} if name in _known():
-            model = _known()[name](**decode(params, arrays))
+            options = decode(params, arrays)
+            if options.get("memory") is not None:  # a folder of pickles that a Pipeline would read
+                raise UnsafeFileError(f"{name} with memory={options['memory']!r} is not read from files.")
+            model = _known()[name](**options)
             vars(model).update(decode(fitted, arrays))
             return model
     raise UnsafeFileError(f"the model holds {str(plain)[:80]!r}, which is not known.")
+
+
+def check_type(dtype: np.dtype[Any], n: int) -> None:
+    """Refuse types that no file of ours has, and texts so wide that `n` of them would exhaust memory.
+
+    Raises
+    ------
+    UnsafeFileError
+    """
+    if dtype.kind not in "biufUSTO" or dtype.itemsize * n > _MOST_TEXT:
+        raise UnsafeFileError(f"{n} values of type {dtype} are not read from files.")

@@ -1,0 +1,219 @@
+"""The verified file, and which checkpoints are kept, taken and refused."""
+
+import warnings
+from copy import deepcopy
+
+import killing
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fewlabels import identity
+from fewlabels.checkpoint import Checkpoints, gather, restore
+from fewlabels.container import pack, read_container, write_container
+from fewlabels.errors import InputError, SaveError, UnsafeFileError
+from fewlabels.files import read_json
+from fewlabels.method import Net
+from fewlabels.tasks import Classes
+from fewlabels.train import sgd
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+
+TENSORS = {
+    "floats": torch.randn(3, 4),
+    "half": torch.randn(5).bfloat16(),
+    "double": torch.randn(2, dtype=torch.float64),
+    "counts": torch.arange(7, dtype=torch.int16),
+    "flags": torch.tensor([True, False]),
+    "one number": torch.tensor(3),
+    "nothing": torch.empty(0, 3),
+    "not in order": torch.arange(6.0).view(2, 3).T,
+    "not finite": torch.tensor([float("nan"), float("inf")]),
+}
+
+
+def test_what_is_written_is_read(tmp_path):
+    about = {"text": "ä", "list": [1, 2.5, None, True], "number": np.int64(3), "share": np.float32(0.5)}
+    write_container(tmp_path / "file", "model", about, TENSORS | {"twin": TENSORS["floats"]})
+    found, tensors = read_container(tmp_path / "file", "model")
+    assert found == {"text": "ä", "list": [1, 2.5, None, True], "number": 3, "share": 0.5}
+    assert set(tensors) == {*TENSORS, "twin"}
+    for name, tensor in TENSORS.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name].nan_to_num(7), tensor.nan_to_num(7))
+
+
+def test_anybody_can_read_the_tensors_and_the_manifest(tmp_path):
+    from safetensors import safe_open
+
+    write_container(tmp_path / "file", "model", {"a": 1}, TENSORS)
+    with safe_open(tmp_path / "file", "pt") as file:
+        manifest = read_json(file.metadata()["manifest"])
+        assert torch.equal(file.get_tensor("floats"), TENSORS["floats"])
+    assert manifest["members"]["floats"]["shape"] == [3, 4]
+    assert manifest["kind"] == "model"
+
+
+def test_values_that_files_cannot_hold_are_refused_when_written(tmp_path):
+    with pytest.raises(SaveError, match="bytes of names and settings"):
+        pack("model", {"a": "x" * 9_000_000}, {})
+    for value in (float("nan"), object()):
+        with pytest.raises((ValueError, TypeError)):
+            pack("model", {"a": value}, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'{"a": NaN}', "NaN is not a number"),
+        (b'{"a": -Infinity}', "-Infinity is not"),
+        (b'{"a": 1, "a": 2}', "a key stands twice"),
+        (b'[{"b": {"a": 1, "a": 2}}]', "a key stands twice"),
+        (b"[" * 100_000, "too deeply"),
+        (b"9" * 5000, "digits"),
+        (b"\xff\xfe{\x00", "utf-8"),
+        (b"", "Expecting value"),
+    ],
+)
+def test_strict_json(text, words):
+    with pytest.raises(ValueError, match=words):
+        read_json(text)
+
+
+# --- which checkpoints are kept and taken -----------------------------------------------------------------------------
+
+
+def test_the_last_two_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (5, 10, 1000, 10**9):
+        checkpoints.save(step, {"step": step}, {})
+        assert Checkpoints(tmp_path).load()[0] == {"step": step}
+    assert names(tmp_path) == ["step-000001000.safetensors", "step-1000000000.safetensors"]
+
+
+def test_a_damaged_one_is_passed_over_with_a_warning_and_then_removed(tmp_path):
+    first = Checkpoints(tmp_path)
+    for step in (1, 2, 3):
+        first.save(step, {"step": step}, {})
+    (tmp_path / "step-000000003.safetensors").write_bytes(b"damaged")
+    later = Checkpoints(tmp_path)
+    with pytest.warns(UserWarning, match=r"step-000000003.* is damaged.*goes on from the older .*step-000000002"):
+        assert later.load()[0] == {"step": 2}
+    later.save(3, {"step": 3}, {})
+    later.save(4, {"step": 4}, {})
+    assert names(tmp_path) == ["step-000000003.safetensors", "step-000000004.safetensors"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Checkpoints(tmp_path).load()[0] == {"step": 4}
+
+
+def test_the_whole_one_is_kept_while_a_damaged_one_has_the_higher_number(tmp_path):
+    first = Checkpoints(tmp_path)
+    for step in (10, 90):
+        first.save(step, {"step": step}, {})
+    (tmp_path / "step-000000090.safetensors").write_bytes(b"damaged")
+    later = Checkpoints(tmp_path)
+    with pytest.warns(UserWarning, match="goes on from the older"):
+        later.load()
+    later.save(20, {"step": 20}, {})
+    assert names(tmp_path) == ["step-000000010.safetensors", "step-000000020.safetensors"]
+
+
+def test_no_file_is_a_new_run_and_none_that_is_whole_is_an_error(tmp_path):
+    assert Checkpoints(tmp_path / "not there").load() is None
+    (tmp_path / "step-000000003.safetensors").write_bytes(b"damaged")
+    with pytest.raises(UnsafeFileError, match=rf"no older whole one. Delete {tmp_path} to start anew"):
+        Checkpoints(tmp_path).load()
+
+
+def test_a_run_passes_over_a_damaged_checkpoint_and_ends_with_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+    (x, y), model = killing.make("fixmatch", tmp_path)
+    whole = model.fit(x, y)
+    newest = sorted((tmp_path / "checkpoint").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="goes on from the older"):
+        again = killing.make("fixmatch", tmp_path)[1].fit(x, y)
+    assert again.history_ == whole.history_
+    assert np.array_equal(again.predict_proba(x), whole.predict_proba(x))
+
+
+# --- what a checkpoint belongs to -------------------------------------------------------------
+
+
+def test_a_refusal_names_the_options_that_differ(tmp_path):
+    (x, y), model = killing.make("fixmatch", tmp_path)
+    model.fit(x, y)
+    with pytest.raises(InputError, match=r"lr was 0\.3 and is 0\.2, steps was 6 and is 7\. Give the same"):
+        model.set_params(lr=0.2, steps=7).fit(x, y)
+    model.set_params(lr=0.3, steps=6)
+    with pytest.raises(InputError, match="rows or labels differ"):
+        model.fit(x + 1, y)
+    with pytest.raises(InputError, match="rows or labels differ"):
+        model.fit(x, np.where(np.arange(len(y)) == 0, 2, y))
+    model.set_params(verbose=True).fit(x, y)
+
+
+@pytest.mark.parametrize("what", ["torch", "numpy", "python", "fewlabels", "instruction set", "threads", "device"])
+def test_another_environment_lowers_the_promise_and_refuses_nothing(what, tmp_path, monkeypatch):
+    real, place = identity.environment, "fewlabels.run.environment"
+    (x, y), model = killing.make("fixmatch", tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, lambda device: real(device) | {what: "another"})
+        model.fit(x, y)
+    words = rf"goes on, but elsewhere .*\({what} another then, .* now\): .* up to rounding, no longer bit for bit"
+    with pytest.warns(UserWarning, match=words):
+        killing.make("fixmatch", tmp_path)[1].fit(x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        killing.make("fixmatch", tmp_path / "new")[1].fit(x, y)
+        killing.make("fixmatch", tmp_path / "new")[1].fit(x, y)
+
+
+def test_a_run_that_came_back_remembers_where_it_was_in_between(tmp_path, monkeypatch):
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+    real, place = identity.environment, "fewlabels.run.environment"
+    (x, y), model = killing.make("fixmatch", tmp_path)
+    model.fit(x, y)
+    sorted((tmp_path / "checkpoint").iterdir())[-1].unlink()  # one step is left to do
+    with monkeypatch.context() as patch:
+        patch.setattr(place, lambda device: real(device) | {"threads": "64"})
+        with pytest.warns(UserWarning, match="elsewhere"):
+            model.fit(x, y)
+    with pytest.warns(UserWarning, match="threads 64 then, 1 now"):
+        model.fit(x, y)
+
+
+# --- what is gathered comes back -------------------------------------------------------------
+
+
+def test_state_of_any_form_comes_back_and_momentum_keeps_its_layout():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(16, 2))
+    network = network.to(memory_format=torch.channels_last)
+    net = Net(network, Classes(2))
+    optimizer = sgd(net.student, 0.1, 0.01)
+    net(torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last))[0].sum().backward()
+    optimizer.step()
+    state = {"a": {"b.c": torch.arange(3), "empty": {}}, "grown": torch.ones(2, 2).double(), "nothing": {}}
+    tensors, listed = gather(net, optimizer, state)
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    other = Net(deepcopy(network), Classes(2))
+    for parameter in other.student.parameters():
+        parameter.data.zero_()
+    fresh = sgd(other.student, 0.1, 0.01)
+    back = restore(other, fresh, tensors, listed, torch.device("cpu"))
+    assert back["a"]["empty"] == back["nothing"] == {}
+    assert torch.equal(back["a"]["b.c"], state["a"]["b.c"])
+    assert torch.equal(back["grown"], state["grown"])
+    assert back["grown"].data_ptr() != tensors["state.grown"].data_ptr()
+    for a, b in zip(net.student.parameters(), other.student.parameters(), strict=True):
+        one, two = optimizer.state[a]["momentum_buffer"], fresh.state[b]["momentum_buffer"]
+        assert torch.equal(one, two)
+        assert two.stride() == b.stride()

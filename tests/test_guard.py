@@ -1,0 +1,217 @@
+"""What is not finite never reaches the weights, a checkpoint or a model (R8)."""
+
+import dataclasses
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import fewlabels as fl
+from fewlabels import methods
+from fewlabels.errors import DivergenceError
+from fewlabels.guard import Guard
+from fewlabels.method import Batch, Net
+from fewlabels.partial_labels import partial
+from fewlabels.run import Options, fit_run
+from fewlabels.saver import Saver
+from fewlabels.tasks import Classes
+from fewlabels.train import sgd, train
+
+STEPS = 9
+BAD = [float("nan"), float("inf"), float("-inf")]
+
+
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(40, 5)), np.where(np.arange(40) < 9, np.arange(40) % 3, -1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Poisoned(methods.MeanTeacher):
+    """Mean Teacher in which something is not finite at one step."""
+
+    where: str = "loss"
+    value: float = float("nan")
+    at: int = 4
+
+    def loss(self, net, batch, state):
+        if round(net.progress * STEPS) != self.at:
+            return super().loss(net, batch, state)
+        if self.where == "batch":
+            batch = batch._replace(x=torch.full_like(batch.x, self.value))
+        if self.where == "student":
+            with torch.no_grad():
+                next(net.student.parameters()).view(-1)[0] = self.value
+        if self.where == "teacher":
+            with torch.no_grad():
+                next(net.teacher.parameters()).view(-1)[0] = self.value
+        loss, metrics, state = super().loss(net, batch, state)
+        if self.where == "loss":
+            loss = loss * self.value
+        if self.where == "gradient":  # a finite loss with a gradient that is not
+            weight = next(net.student.parameters())
+            loss = loss + _Spoilt.apply(weight, self.value)
+        return loss, metrics, state
+
+
+class _Spoilt(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, weight, value):
+        ctx.shape, ctx.value = weight.shape, value
+        return weight.new_zeros(())
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.full(ctx.shape, ctx.value), None
+
+
+def options(method, **more):
+    return Options(method, network="mlp-8-1", steps=STEPS, batch_size=4, unlabeled_ratio=2, verbose=False, **more)
+
+
+def run(method, **more):
+    p = partial(*data())
+    return fit_run(p, Classes(3), p.y, options(method, **more))
+
+
+@pytest.mark.parametrize("at", [0, 1, 4, STEPS - 1])
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("where", ["loss", "gradient", "batch", "student", "teacher"])
+def test_what_is_not_finite_ends_the_training_before_the_step(where, value, at, tmp_path, monkeypatch):
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+    before, real = [], torch.optim.SGD.step
+
+    def step(self, *args):
+        real(self, *args)
+        before.append([p.detach().clone() for group in self.param_groups for p in group["params"]])
+
+    monkeypatch.setattr(torch.optim.SGD, "step", step)
+    with pytest.raises(
+        DivergenceError, match=rf"step {at + 1} of {STEPS} \(learning rate 0.0\d+, labeled rows \d"
+    ) as e:
+        run(Poisoned(where=where, value=value, at=at), folder=tmp_path)
+    assert len(before) == at  # the optimizer took no step with it
+    assert all(torch.isfinite(p).all() for weights in before for p in weights)
+    told = json.loads((tmp_path / f"diverged-step-{at + 1}.json").read_text())
+    assert told == e.value.details
+    assert told["step"] == at + 1
+    assert len(told["labeled_rows"]) == 4
+    assert set(told["labeled_rows"]) <= set(range(9))
+    assert len(told["unlabeled_rows"]) == 8
+    assert len(told["last_losses"]) == at + 1
+    steps = [int(path.stem.removeprefix("step-")) for path in (tmp_path / "checkpoint").glob("*")]
+    assert max(steps, default=0) == at
+    (tmp_path / f"diverged-step-{at + 1}.json").unlink()
+
+
+def test_the_last_good_checkpoint_goes_on(tmp_path, monkeypatch):
+    """A mistake that is mended, here a method that is the same by name, costs no step."""
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+    with pytest.raises(DivergenceError):
+        run(Poisoned(at=6), folder=tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Poisoned, "loss", methods.MeanTeacher.loss)
+        again, whole = run(Poisoned(at=6), folder=tmp_path), run(Poisoned(at=6))
+    assert again.history == whole.history
+    assert all(torch.equal(a, b) for a, b in zip(again.network.parameters(), whole.network.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("spoilt", ["student", "teacher", "momentum"])
+def test_weights_that_are_not_finite_are_never_saved(spoilt, tmp_path, monkeypatch):
+    """An update may overflow although its gradient is finite."""
+    real = Saver.save_if_due
+
+    def overflow(self, step, history):
+        self.saved = -1e9
+        if step.number == 5:
+            momentum = self.optimizer.state[next(self.net.student.parameters())]["momentum_buffer"]
+            tensors = {"momentum": momentum}.get(spoilt)
+            tensors = next(getattr(self.net, spoilt).parameters()) if tensors is None else tensors
+            with torch.no_grad():
+                tensors.view(-1)[0] = float("inf")
+        real(self, step, history)
+
+    monkeypatch.setattr(Saver, "save_if_due", overflow)
+    with pytest.raises(DivergenceError, match=f"of the {spoilt} is not finite any more, so nothing was saved"):
+        run(methods.MeanTeacher(), folder=tmp_path)
+    assert sorted(path.stem for path in (tmp_path / "checkpoint").iterdir()) == ["step-000000003", "step-000000004"]
+
+
+def test_no_model_comes_out_of_a_last_step_that_overflows(monkeypatch):
+    real = Net.follow
+
+    def overflow(self, step):
+        real(self, step)
+        if step == STEPS - 1:
+            with torch.no_grad():
+                next(self.teacher.parameters()).view(-1)[0] = float("nan")
+
+    monkeypatch.setattr(Net, "follow", overflow)
+    with pytest.raises(DivergenceError, match="trained network is not finite"):
+        run(methods.MeanTeacher())
+
+
+def test_an_estimator_that_diverges_stays_unfitted_and_names_the_learning_rate():
+    model = fl.DeepClassifier(network="mlp-8-1", lr=999.0, steps=200, random_state=0, verbose=False)
+    with pytest.raises(DivergenceError, match=r"learning rate 9\d\d"):
+        model.fit(*data())
+    assert not hasattr(model, "run_")
+
+
+# --- on an accelerator nobody waits: tried with the CPU's fused optimizer, which has the same switch --------------
+
+
+def fused(network):
+    return torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=0.1, fused=True)
+
+
+class _Now:
+    """A loss that is not finite from one step on."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def loss(self, net, batch, state):
+        factor = float("nan") if round(net.progress * 100) == self.at else 1.0
+        return net(batch.x)[0].square().sum() * factor, {}, state
+
+
+@pytest.mark.parametrize("at", [0, 3, 60, 99])
+def test_a_fused_optimizer_skips_the_step_and_all_later_ones_until_somebody_looks(at):
+    torch.manual_seed(0)
+    net = Net(nn.Linear(2, 2), Classes(2))
+    batch = Batch(torch.randn(4, 2), torch.arange(4) % 2, (), torch.arange(0), rows_x=torch.arange(4))
+    weights = [net.student.weight.clone()]
+    loop = train(net, _Now(at), {}, [batch] * 100, fused(net.student), lr=0.1, steps=100, seed=0)
+
+    def until_told():
+        for step in loop:
+            weights.append(net.student.weight.clone())
+            if step.number == 70:
+                step.guard.look()
+
+    with pytest.raises(DivergenceError, match=f"step {at + 1} of 100"):
+        until_told()
+    assert len(weights) <= at + 51  # looked at every 50 steps even if nobody asks
+    assert all(not torch.equal(a, b) for a, b in pairwise(weights[: at + 1]))
+    assert all(torch.equal(weights[at], later) for later in weights[at:])
+
+
+def test_looking_is_one_transfer_for_many_steps(monkeypatch):
+    network = nn.Linear(2, 2)
+    guard, looks = Guard(fused(network), 100), []
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda self: looks.append(self.shape) or [[0.0, 0.0]] * len(self))
+    for step in range(49):
+        network(torch.ones(1, 2)).sum().backward()
+        guard.see(step, 0.1, torch.zeros(()), None)
+    assert looks == []
+    guard.look()
+    assert looks == [(49, 2)]
+
+
+def test_on_the_cpu_the_optimizer_is_the_plain_one():
+    """Whose bits all figures in the documentation are of."""
+    assert not sgd(nn.Linear(2, 2), 0.1, 0.0).param_groups[0]["fused"]
