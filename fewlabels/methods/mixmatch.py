@@ -8,8 +8,8 @@ r"""MixMatch. Berthelot et al., "MixMatch: A Holistic Approach to Semi-Supervise
 Mixup draws lambda ~ Beta(alpha, alpha) for each row and takes max(lambda, 1 - lambda), so that a mixed row stays
 nearest to its own (eqs. 8 to 11). Labeled and unlabeled mixtures go through the network in one pass, which has the
 joint batch statistics that the paper's interleaving is for. The paper's lambda_u of 75 to 250 is for images of 32 x 32
-and hundreds of thousands of steps. On small tables it ruins the model (`benchmarks/defaults.py`), so the default here is
-lower, and lowest for tables.
+and hundreds of thousands of steps. On small tables it ruins the model (`benchmarks/defaults.py`), so the default here
+is lower, and lowest for tables.
 """
 
 from dataclasses import dataclass, field
