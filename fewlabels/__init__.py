@@ -21,6 +21,8 @@ _HOME = {
     "NaiveBayesClassifier": "classical.naive_bayes",
     "SelfTrainingClassifier": "classical.self_training",
     "TriTrainingClassifier": "classical.tri_training",
+    "DeepSAD": "anomaly.deep_sad",
+    "DeepSVDD": "anomaly.deep_svdd",
     "DeepClassifier": "deep",
     "DeepRegressor": "deep",
     "DeepSegmenter": "segmenter",
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     import fewlabels.networks as networks
     import fewlabels.parts as parts
     from fewlabels.advice.suggesting import Advice, suggest
+    from fewlabels.anomaly.deep_sad import DeepSAD
+    from fewlabels.anomaly.deep_svdd import DeepSVDD
     from fewlabels.audits.auditing import Audit, audit
     from fewlabels.audits.finding import Finding
     from fewlabels.budget.measuring import label_budget
@@ -79,6 +83,8 @@ __all__ = [
     "Comparison",
     "DeepClassifier",
     "DeepRegressor",
+    "DeepSAD",
+    "DeepSVDD",
     "DeepSegmenter",
     "EntropyLogisticRegression",
     "Finding",

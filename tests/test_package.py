@@ -19,7 +19,7 @@ LAYERS = [
     {"methods", "scaling", "batches", "probing", "train", "checkpoint"},
     {"graph", "audits"},
     {"monitors"},
-    {"recipes", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "model_files"},
+    {"recipes", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "anomaly", "model_files"},
     {"pairs", "records"},
     {"ledger", "repeats"},
     {"comparison"},
