@@ -30,6 +30,8 @@ _HOME = {
     "load": "deep",
     "Advice": "advice.suggesting",
     "suggest": "advice.suggesting",
+    "AnomalyComparison": "anomaly.comparison",
+    "compare_anomalies": "anomaly.comparison",
     "compare": "comparison",
     "LabelBudget": "budget.result",
     "label_budget": "budget.measuring",
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     import fewlabels.networks as networks
     import fewlabels.parts as parts
     from fewlabels.advice.suggesting import Advice, suggest
+    from fewlabels.anomaly.comparison import AnomalyComparison, compare_anomalies
     from fewlabels.anomaly.deep_sad import DeepSAD
     from fewlabels.anomaly.deep_svdd import DeepSVDD
     from fewlabels.audits.auditing import Audit, audit
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
 __all__ = [
     "S3VM",
     "Advice",
+    "AnomalyComparison",
     "Audit",
     "CoTrainingClassifier",
     "Comparison",
@@ -103,6 +107,7 @@ __all__ = [
     "audit",
     "augment",
     "compare",
+    "compare_anomalies",
     "datasets",
     "errors",
     "label_budget",

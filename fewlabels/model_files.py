@@ -18,6 +18,8 @@ from torch import Tensor
 
 import fewlabels
 from fewlabels import recipes
+from fewlabels.anomaly import files as detector_files
+from fewlabels.anomaly.detector import Detector
 from fewlabels.audits.finding import Finding
 from fewlabels.checkpoint import flatten, write_file
 from fewlabels.classical.base import Classical
@@ -42,7 +44,10 @@ _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor | DeepSegmenter]] = {
 
 def save_model(model: Any, folder: Path) -> Path:
     """Write `model` into `folder`."""
-    about, tensors = _deep_parts(model) if isinstance(model, tuple(_ESTIMATORS.values())) else _parts(model)
+    if isinstance(model, Detector):
+        about, tensors = detector_files.parts(model)
+    else:
+        about, tensors = _deep_parts(model) if isinstance(model, tuple(_ESTIMATORS.values())) else _parts(model)
     return _write(folder, about, tensors)
 
 
@@ -162,8 +167,10 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
     name = about["estimator"]
     if name in CLASSES:
         return decode(about["model"], {key: tensor.numpy() for key, tensor in tensors.items()})
+    if name in detector_files.DETECTORS:
+        return detector_files.restore(about, tensors)
     if name not in _ESTIMATORS:
-        known = [*_ESTIMATORS, *CLASSES]
+        known = [*_ESTIMATORS, *detector_files.DETECTORS, *CLASSES]
         raise UnsafeFileError(f"estimator {name!r} is not known.{nearest(str(name), known)}")
     params = dict(about["params"])
     if isinstance(params["method"], dict):

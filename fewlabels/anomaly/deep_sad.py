@@ -35,7 +35,7 @@ class DeepSAD(Detector):
     Parameters
     ----------
     network : "auto" ("lenet" for images, "mlp" for tables), "mlp[-WIDTH[-DEPTH]]" (64, 2), "lenet[-WIDTH]" (16)
-    latent : dimensions of the codes
+    latent : dimensions of the codes; None takes 32 for images, 8 for tables
     eta : weight of a labeled row against an unlabeled one; 0 ignores the labels in training
     contamination : share of the training rows that `threshold="contamination"` calls anomalies
     threshold : "contamination", or "labels": so that a new anomaly like the labeled ones is found with probability
@@ -84,7 +84,7 @@ class DeepSAD(Detector):
         self,
         *,
         network: str = "auto",
-        latent: int = 32,
+        latent: int | None = None,
         eta: float = 1.0,
         contamination: float = 0.1,
         threshold: Literal["contamination", "labels"] = "contamination",

@@ -52,7 +52,7 @@ class DeepSVDD(Detector):
         self,
         *,
         network: str = "auto",
-        latent: int = 32,
+        latent: int | None = None,
         contamination: float = 0.1,
         threshold: Literal["contamination", "labels"] = "contamination",
         recall: float = 0.9,

@@ -31,13 +31,15 @@ from fewlabels.seeds import check_seed
 Floats = NDArray[np.float64]
 # Folds of threshold="labels", and rows that the check for a collapse looks at
 _FOLDS, _LOOKED_AT = 5, 2000
+# Dimensions of the codes when none are asked for
+_LATENT = {"table": 8, "image": 32}
 
 
 class Detector(BaseEstimator):
     """Fits two stages to a `Partial`; what differs is which labels reach the second one."""
 
     network: str
-    latent: int
+    latent: int | None
     contamination: float
     threshold: Literal["contamination", "labels"]
     recall: float
@@ -62,7 +64,7 @@ class Detector(BaseEstimator):
 
     def _learn(self, data: Partial, rows_of: Any, eta: float) -> Self:
         """`rows_of` (x, scaling) gives the `Rows` of the training."""
-        plan = self._plan(eta)
+        plan = self._plan(eta, data.kind)
         anomalous = np.zeros(data.n_rows, dtype=bool)
         anomalous[data.labeled[data.y == ANOMALY]] = True
         self._check(int(anomalous.sum()))
@@ -117,13 +119,13 @@ class Detector(BaseEstimator):
         check_is_fitted(self, "run_")
         return save_model(self, Path(path))
 
-    def _plan(self, eta: float) -> Plan:
+    def _plan(self, eta: float, kind: str) -> Plan:
         check_choice("threshold", self.threshold, ("contamination", "labels"))
         check_number("contamination", self.contamination, 1e-6, 0.5)
         check_number("recall", self.recall, 0.01, 0.999)
         return Plan(
             network=self.network,
-            latent=self.latent,
+            latent=_LATENT[kind] if self.latent is None else self.latent,
             pretrain_steps=self.pretrain_steps,
             steps=self.steps,
             batch_size=self.batch_size,

@@ -43,17 +43,23 @@ def metrics(anomalous: NDArray[np.bool_], scores: Floats, false_alarms: float, w
     """
     order = np.argsort(-scores, kind="stable")
     y, w = anomalous[order], (np.ones((1, len(scores))) if weights is None else weights[:, order])
-    # the last row of each group of equal scores
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    found, alarms = (np.cumsum(w * part, axis=1)[:, ends] for part in (y, ~y))
-    share = found / found[:, -1:]
+    # rows of equal score are one group; all three change only where a group holds an anomaly
+    starts = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0))
+    ends = np.append(starts[1:], len(y))
+    holds = np.add.reduceat(y, starts, dtype=np.int64) > 0
+    starts, ends = starts[holds], ends[holds]
+    total = np.cumsum(w, axis=1)
+    hits = w[:, y]
+    found = np.cumsum(hits, axis=1)[:, np.cumsum(y)[ends - 1] - 1]
+    alarms = total[:, ends - 1] - found
+    earlier = np.concatenate([np.zeros((len(w), 1)), found[:, :-1]], axis=1)
+    before = np.where(starts > 0, total[:, starts - 1], 0) - earlier
+    normal, share = total[:, -1:] - found[:, -1:], found / found[:, -1:]
     steps = np.diff(share, axis=1, prepend=0)
-    false = alarms / alarms[:, -1:]
-    before = np.concatenate([np.zeros((len(w), 1)), false[:, :-1]], axis=1)
-    auroc = (steps * (1 - (before + false) / 2)).sum(1)
+    auroc = (steps * (1 - (before + alarms) / (2 * normal))).sum(1)
     # where nothing was drawn yet there is no step, so the precision there does not matter
     precision = (steps * found / np.maximum(found + alarms, 1e-300)).sum(1)
-    recall = np.where(false <= false_alarms + 1e-12, share, 0.0).max(1)
+    recall = np.where(alarms <= (false_alarms + 1e-12) * normal, share, 0.0).max(1)
     out: Floats = np.stack([auroc, precision, recall], axis=1)
     return out[0] if weights is None else out
 
