@@ -34,7 +34,7 @@ class DeepSAD(Detector):
 
     Parameters
     ----------
-    network : "auto" ("lenet" for images, "mlp" for tables), "mlp[-WIDTH[-DEPTH]]" (64, 2), "lenet[-WIDTH]" (16)
+    network : "auto" ("lenet" for images, "mlp" for tables), "mlp[-WIDTH[-DEPTH]]" (64, 1), "lenet[-WIDTH]" (16)
     latent : dimensions of the codes; None takes 32 for images, 8 for tables
     eta : weight of a labeled row against an unlabeled one; 0 ignores the labels in training
     contamination : share of the training rows that `threshold="contamination"` calls anomalies

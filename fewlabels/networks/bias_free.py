@@ -22,7 +22,7 @@ _KNOWN = {"mlp": 2, "lenet": 1}
 class RowEncoder(nn.Module):
     """(B, ...) -> (B, latent): `depth` hidden layers of `width` units. No BatchNorm, as in `MLP`."""
 
-    def __init__(self, shape: tuple[int, ...], latent: int, width: int = 64, depth: int = 2) -> None:
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int = 64, depth: int = 1) -> None:
         super().__init__()
         sizes = [math.prod(shape)] + [width] * depth
         hidden = [
@@ -37,7 +37,7 @@ class RowEncoder(nn.Module):
 class RowDecoder(nn.Module):
     """(B, latent) -> (B, ...), the encoder's layers in reverse."""
 
-    def __init__(self, shape: tuple[int, ...], latent: int, width: int = 64, depth: int = 2) -> None:
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int = 64, depth: int = 1) -> None:
         super().__init__()
         sizes = [latent] + [width] * depth
         hidden = [layer for a, b in itertools.pairwise(sizes) for layer in (nn.Linear(a, b), nn.LeakyReLU(0.1))]
