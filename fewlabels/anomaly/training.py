@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewlabels.batches import draw
+from fewlabels.classical.checking import check_number
 from fewlabels.devices import choose_device
-from fewlabels.errors import DivergenceError, OptionError
+from fewlabels.errors import DivergenceError
 from fewlabels.networks.bias_free import build_autoencoder
 from fewlabels.progress import Progress, Verbose
-from fewlabels.run import _History, _whole
+from fewlabels.run import _History
 from fewlabels.scaling import Scaling
 from fewlabels.train import Step, learning_rate
 
@@ -48,17 +48,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         choose_device(self.device)
-        for name in ("latent", "steps", "batch_size"):
-            _whole(name, getattr(self, name))
-        _whole("pretrain_steps", self.pretrain_steps + 1 if isinstance(self.pretrain_steps, int) else None)
-        if self.batch_size < 2:
-            raise OptionError(f"batch_size={self.batch_size}; expected 2 or more, for BatchNorm compares rows.")
+        # BatchNorm compares the rows of a batch, and a centre at 0 invites a collapse
+        for name, least in {"latent": 1, "pretrain_steps": 0, "steps": 1, "batch_size": 2}.items():
+            check_number(name, getattr(self, name), least, whole=True)
         for name in ("eta", "lr", "weight_decay"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < 1e6:
-                raise OptionError(f"{name}={value!r}; expected a number from 0 to below 1e6.")
-        if not isinstance(self.eps, numbers.Real) or not 0 < float(self.eps) < 1e3:
-            raise OptionError(f"eps={self.eps!r}; expected a number above 0, for a centre at 0 invites a collapse.")
+            check_number(name, getattr(self, name), 0)
+        check_number("eps", self.eps, 1e-9)
 
 
 @dataclass(frozen=True)
