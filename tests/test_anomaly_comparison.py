@@ -169,7 +169,13 @@ def compared(**options):
 
 def test_a_given_test_set_judges_all_models_on_the_same_rows():
     result = compared()
-    assert [m.name for m in result.models] == ["DeepSAD", "DeepSVDD", "isolation forest", "one-class SVM", "labels alone"]
+    assert [m.name for m in result.models] == [
+        "DeepSAD",
+        "DeepSVDD",
+        "isolation forest",
+        "one-class SVM",
+        "labels alone",
+    ]
     assert result.anomalous.sum() == 40
     for i, m in enumerate(result.models):
         assert m.auroc.value == pytest.approx(roc_auc_score(result.anomalous, m.scores))

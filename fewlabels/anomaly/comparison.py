@@ -63,10 +63,11 @@ class AnomalyComparison:
     ----------
     detector : the fitted detector
     models : `Scored` of the detector, then of each other
-    anomalous : (n,) whether each evaluation row is an anomaly; rows_eval : (n,) which rows of X (or of X_test) these are
+    anomalous : (n,) whether each evaluation row is an anomaly; rows_eval : (n,) which rows of X (or X_test) these are
     held_out : no test set was given; stand_ins : unlabeled rows were taken for normal ones, for want of labels
     false_alarms : the false-alarm rate at which `recall` is measured
-    alarms_at_threshold, recall_at_threshold : of the detector's own threshold on the evaluation rows, with Wilson intervals
+    alarms_at_threshold, recall_at_threshold : rates of the detector's own threshold on the evaluation rows, with Wilson
+        intervals
     first : unlabeled rows of X, the most anomalous first, to look at; first_scores : their scores over the threshold
     X : the rows given; data : counts; seed : of all trainings and draws
     """
@@ -119,7 +120,7 @@ def compare_anomalies(
     false_alarms: float = 0.05,
     random_state: int | None = None,
 ) -> AnomalyComparison:
-    """Train a detector and what it must be better than on the same rows and labels, and judge all on rows none has seen.
+    """Train a detector and what it must be better than on the same rows, and judge all on rows none has seen.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def compare_anomalies(
 
     Raises
     ------
-    InputError : the data cannot be used, or there are too few labeled anomalies to judge by; OptionError : an option cannot
+    InputError : the data cannot be used, or too few anomalies are labeled to judge by; OptionError : an option cannot
 
     Examples
     --------
@@ -221,7 +222,7 @@ def _hold_out(data: Partial, holdout: float, seed: int) -> tuple[NDArray[np.int6
     if stand_ins:
         inliers = rng.permutation(data.unlabeled)[: min(_MOST_STAND_INS, round(holdout * len(data.unlabeled)))]
     if not len(inliers):
-        raise InputError("there is no row to hold out as normal: y has neither labeled normal nor unlabeled rows enough.")
+        raise InputError("there is no row to hold out as normal: y has too few normal (0) and unlabeled (-1) rows.")
     rows = np.sort(np.concatenate([out, inliers]))
     return rows, np.isin(rows, out), stand_ins
 

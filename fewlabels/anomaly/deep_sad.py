@@ -1,16 +1,18 @@
 r"""Deep SAD. Ruff et al., "Deep Semi-Supervised Anomaly Detection", ICLR 2020.
 
-.. math:: \min_W \frac1{n+m} \sum_{i=1}^n \lVert \phi(x_i; W) - c \rVert^2
-          + \frac\eta{n+m} \sum_{j=1}^m \left( \lVert \phi(\tilde x_j; W) - c \rVert^2 \right)^{\tilde y_j}
+.. math:: \min_W \frac1n \sum_{i=1}^n \lVert \phi(x_i; W) - c \rVert^2
+          + \frac\eta m \sum_{j=1}^m \left( \lVert \phi(\tilde x_j; W) - c \rVert^2 \right)^{\tilde y_j}
           + \frac\lambda2 \sum_l \lVert W^l \rVert_F^2
 
 over n unlabeled rows x and m labeled ones, with y = 1 for normal ones and y = -1 for anomalies: these are pushed away
 from c, and the inverse keeps the loss bounded below. Without labels it is Deep SVDD, whose page says what keeps it from
 collapsing.
 
-Departures from the paper: a step has unlabeled and labeled rows in fixed numbers, weighted so that its expectation is the
-objective above (see `training.train_encoder`), for drawn from all rows a batch would hardly ever have one of ten labels.
-Rows labeled as anomalies take no part in scaling, pretraining and centre. Adam as in Deep SVDD here.
+Departures: in the paper (eq. 7) both sums are divided by n + m, so ten labels among 30,000 rows would weigh next to
+nothing; here each is a mean, and eta = 1 gives all labels together the weight of all unlabeled rows (the paper's eta is
+eta n / m here). A step has unlabeled and labeled rows in fixed numbers, for drawn from all rows together a batch would
+hardly ever have a label. Rows labeled as anomalies take no part in scaling, pretraining and centre. Adam as in Deep
+SVDD.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from fewlabels.progress import Verbose
 
 
 class DeepSAD(Detector):
-    """Anomalies are rows that a network maps far from one point: it is trained to map unlabeled and normal rows near it,
-    and the few known anomalies away from it.
+    """Anomalies are rows that a network maps far from one point. It learns to map the rows near that point, and the few
+    known anomalies away from it.
 
     There is no `predict_proba`: a distance is no probability, and a handful of labels cannot make one of it. `rates_`
     says what to expect of the threshold instead.
@@ -36,7 +38,7 @@ class DeepSAD(Detector):
     ----------
     network : "auto" ("lenet" for images, "mlp" for tables), "mlp[-WIDTH[-DEPTH]]" (64, 1), "lenet[-WIDTH]" (16)
     latent : dimensions of the codes; None takes 32 for images, 8 for tables
-    eta : weight of a labeled row against an unlabeled one; 0 ignores the labels in training
+    eta : weight of the labeled rows together against the unlabeled ones together; 0 ignores labels in training
     contamination : share of the training rows that `threshold="contamination"` calls anomalies
     threshold : "contamination", or "labels": so that a new anomaly like the labeled ones is found with probability
         `recall`, from scores out of five folds; the second stage is trained five times more
@@ -56,7 +58,7 @@ class DeepSAD(Detector):
     decision_scores_ : (N,) score of each training row, its squared distance to the centre
     labels_ : (N,) 1 where it lies above the threshold, else 0
     threshold_ : where `predict` draws the line
-    rates_ : `Rates`, the expected share of false alarms (and with threshold="labels" of anomalies found), with intervals
+    rates_ : `Rates`, the expected share of false alarms (with threshold="labels" also of anomalies found), intervals
     center_ : (latent,) the centre c
     findings_ : `Finding` of the check for a collapse: "look" where all rows ended on one point
     history_ : list of dicts, at most 200 a stage: "step" (counted over both stages), "loss"
@@ -125,6 +127,4 @@ class DeepSAD(Detector):
         """
         data = marked(X, y)
         sign = np.where(data.y == ANOMALY, -1, 1)
-        return self._learn(
-            data, lambda x, scaling: Rows(x, scaling, data.unlabeled, data.labeled, sign), self.eta
-        )
+        return self._learn(data, lambda x, scaling: Rows(x, scaling, data.unlabeled, data.labeled, sign), self.eta)

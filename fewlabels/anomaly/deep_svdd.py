@@ -2,9 +2,9 @@ r"""Deep SVDD. Ruff et al., "Deep One-Class Classification", ICML 2018.
 
 .. math:: \min_W \frac1n \sum_{i=1}^n \lVert \phi(x_i; W) - c \rVert^2 + \frac\lambda2 \sum_l \lVert W^l \rVert_F^2
 
-The one-class objective (eq. 4). The network starts as the encoder of an autoencoder, c is the mean of its codes and stays
-there, and a row's score is its squared distance to c. The network has no bias terms and no bounded activations, and no
-coordinate of c lies within eps of 0: otherwise one constant answer would be the best of all.
+The one-class objective (eq. 4). The network starts as the encoder of an autoencoder, c is the mean of its codes and
+stays there, and a row's score is its squared distance to c. The network has no bias terms and no bounded activations,
+and no coordinate of c lies within eps of 0: otherwise one constant answer would be the best of all.
 
 Labels are not part of the method. Rows labeled as anomalies (y = 1) are left out of scaling, pretraining, centre and
 training, for nobody would call them normal; rows labeled as normal (y = 0) are taken as the unlabeled ones are.

@@ -5,9 +5,9 @@ Average precision : the mean over anomalies of the precision at their score
 Recall at a fixed false-alarm rate : the share of anomalies above the lowest threshold at which at most that share of
 normal rows lies above it
 
-Intervals are percentiles of a bootstrap that draws normal rows and anomalies separately, the same draws for every model,
-so that a difference is paired. DeLong's variance would do for AUROC alone; this does for all three. Below some 20
-anomalies the intervals are too narrow, and a perfect score has none: tests/test_anomaly_comparison.py has the coverage.
+Intervals are percentiles of a bootstrap that draws normal rows and anomalies separately, the same draws for every
+model, so that a difference is paired. DeLong's variance would do for AUROC alone; this does for all three. Below some
+20 anomalies the intervals are too narrow, and a perfect score has none: tests/test_anomaly_comparison.py has the coverage.
 """
 
 from __future__ import annotations
@@ -66,9 +66,10 @@ def metrics(anomalous: NDArray[np.bool_], scores: Floats, false_alarms: float, w
 
 def bootstrap(anomalous: NDArray[np.bool_], scores: list[Floats], false_alarms: float, n: int, seed: int) -> Floats:
     """(models, n, 3) the metrics of every model on n resamples of the rows, the same for all models."""
-    rng, drawn = np.random.default_rng(seed), []
-    for weights in _resampled(anomalous, n, rng):
-        drawn.append(np.stack([metrics(anomalous, s, false_alarms, weights) for s in scores]))
+    drawn = [
+        np.stack([metrics(anomalous, s, false_alarms, weights) for s in scores])
+        for weights in _resampled(anomalous, n, np.random.default_rng(seed))
+    ]
     return np.concatenate(drawn, axis=1)
 
 

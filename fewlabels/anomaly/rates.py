@@ -48,8 +48,8 @@ def by_contamination(scores: Floats, anomalous: NDArray[np.bool_], contamination
     above = scores[~anomalous] > threshold
     low, high = wilson(int(above.sum()), len(above))
     how = (
-        f"{int(above.sum()):,} of the {len(above):,} training rows not labeled as anomalies lie above the threshold. Of "
-        "these some are anomalies, so the share of normal rows is lower; new rows may lie somewhat further out than "
+        f"{int(above.sum()):,} of the {len(above):,} training rows not labeled as anomalies lie above the threshold. "
+        "Of these some are anomalies, so the share of normal rows is lower; new rows may lie somewhat further out than "
         "rows that were trained on."
     )
     return threshold, Rates(float(above.mean()), low, high, None, None, None, len(above), 0, how)
@@ -79,8 +79,8 @@ def by_labels(scores: Floats, anomalous: NDArray[np.bool_], recall: float) -> tu
     short = "" if found >= recall - 1e-9 else f" {m} labeled anomalies are too few for a recall of {recall:g}."
     how = (
         f"Each row was scored by a network trained without it; {int(above.sum()):,} of the {len(above):,} rows not "
-        "labeled as anomalies lie above the threshold. Of these some may be anomalies, so the share of normal rows is at "
-        f"most about that.{short}"
+        "labeled as anomalies lie above the threshold. Of these some may be anomalies, so the share of normal rows is "
+        f"at most about that.{short}"
     )
     return threshold, Rates(float(above.mean()), low, high, found, recall_low, recall_high, len(above), m, how)
 

@@ -77,6 +77,7 @@ class Rows:
         return np.sort(np.concatenate([self.unlabeled, self.labeled[self.sign > 0]]))
 
     def inputs(self, rows: NDArray[np.int64]) -> Tensor:
+        """Network inputs (n, ...) of these rows."""
         return self.scaling.network(self.x[torch.from_numpy(rows).to(self.x.device)])
 
     def without(self, out: NDArray[np.bool_]) -> Rows:
@@ -98,7 +99,8 @@ def pretrain(rows: Rows, plan: Plan, shape: tuple[int, ...], progress: Progress)
 
     def loss(step: int) -> Tensor:
         x = rows.inputs(use[draw(plan.seed, _PRETRAIN, step, len(use), plan.batch_size).index])
-        return (both(x) - x).square().mean()
+        error: Tensor = both(x) - x
+        return error.square().mean()
 
     return encoder, _descend(both, loss, plan.pretrain_steps, plan, progress, 0, "pretraining")
 
@@ -123,8 +125,8 @@ def train_encoder(
 ) -> tuple[nn.Module, _History]:
     """A copy of the encoder after the second stage, in evaluation mode.
 
-    Every step has `batch_size` unlabeled rows and a few labeled ones. Drawn from all rows together, a batch would hardly
-    ever have one of ten labels.
+    Every step has `batch_size` unlabeled rows and a few labeled ones. Drawn from all rows together, a batch would
+    hardly ever have one of ten labels.
     """
     encoder, n, m = copy.deepcopy(encoder), len(rows.unlabeled), len(rows.labeled)
     n_l = min(m, max(plan.batch_size // 8, round(plan.batch_size * m / max(1, n + m))))

@@ -64,7 +64,7 @@ def write_budget(budget: LabelBudget, path: str | os.PathLike[str]) -> Path:
 
 
 def write_anomalies(comparison: AnomalyComparison, path: str | os.PathLike[str]) -> Path:
-    """Write the page of compared detectors to `path` and its facts to the same name with .json; errors as in `write`."""
+    """Write the page of compared detectors to `path`, its facts to the same name with .json; errors as in `write`."""
     from fewlabels.report.anomalies import anomaly_facts, anomaly_page
     from fewlabels.report.facts import plain
     from fewlabels.report.render import render_audit

@@ -1,4 +1,4 @@
-"""An AnomalyComparison -> its page: how good the detector is beside others, its threshold, and rows to look at first."""
+"""An AnomalyComparison -> its page: the detector beside simpler ones, its threshold, and rows to look at first."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ MOST_COLUMNS, BINS, MOST_POINTS = 6, 30, 400
 # Below this many anomalies bootstrap intervals are too narrow: see tests/test_anomaly_comparison.py
 _FEW = 20
 _STAND_INS = (
-    "No test set and too few labeled normal rows were given, so unlabeled rows were held out and taken for normal. Some "
-    "are anomalies: false alarms are in truth rarer, and all models somewhat better, than shown."
+    "No test set and too few labeled normal rows were given, so unlabeled rows were held out and taken for normal. "
+    "Some are anomalies: false alarms are in truth rarer, and all models somewhat better, than shown."
 )
 _HELD_OUT = "No test set was given: these labels were kept out of all training."
 
@@ -110,7 +110,7 @@ def _scores(comparison: AnomalyComparison) -> tuple[Block, ...]:
         (m.name, *(_said(m.ahead[name], True) for name in ("auroc", "average_precision", "recall"))) for m in models[1:]
     )
     dots = Dots(tuple(Dot(m.name, *m.auroc, _role(m, models)) for m in models), "AUROC (0.5 is chance)")
-    words = f"Judged on {plural(n, 'row')}, {k:,} of them anomalies, so chance has an average precision of {k / n:.3f}. "
+    words = f"Judged on {plural(n, 'row')}, {k:,} of them anomalies: chance has an average precision of {k / n:.3f}. "
     words += _HELD_OUT if comparison.held_out else "They are the test set that was given; no model was trained on them."
     notes = [Text(_STAND_INS, "note")] if comparison.stand_ins else []
     if k < _FEW:
@@ -195,9 +195,8 @@ def _first(comparison: AnomalyComparison) -> tuple[Block, ...]:
     if not len(rows):
         return (Text("There is no unlabeled row.", "empty"),)
     words = (
-        "The highest scores among the unlabeled rows: a label of one of these tells most, as an anomaly found or as a false "
-        "alarm mended (label it 0 and fit again). The number is the score over the threshold; above 1 a row is called an "
-        "anomaly."
+        "The highest scores among the unlabeled rows. Each is an anomaly found, or a false alarm to mend: label it 0 "
+        "and fit again. The number is the score over the threshold; above 1 a row is called an anomaly."
     )
     said = [f"{score:.3g}" for score in scores.tolist()]
     if str(comparison.data["kind"]) == "image":
