@@ -21,6 +21,8 @@ _HOME = {
     "NaiveBayesClassifier": "classical.naive_bayes",
     "SelfTrainingClassifier": "classical.self_training",
     "TriTrainingClassifier": "classical.tri_training",
+    "DeepSAD": "anomaly.deep_sad",
+    "DeepSVDD": "anomaly.deep_svdd",
     "DeepClassifier": "deep",
     "DeepRegressor": "deep",
     "DeepSegmenter": "segmenter",
@@ -28,6 +30,8 @@ _HOME = {
     "load": "deep",
     "Advice": "advice.suggesting",
     "suggest": "advice.suggesting",
+    "AnomalyComparison": "anomaly.comparison",
+    "compare_anomalies": "anomaly.comparison",
     "compare": "comparison",
     "LabelBudget": "budget.result",
     "label_budget": "budget.measuring",
@@ -49,6 +53,9 @@ if TYPE_CHECKING:
     import fewlabels.networks as networks
     import fewlabels.parts as parts
     from fewlabels.advice.suggesting import Advice, suggest
+    from fewlabels.anomaly.comparison import AnomalyComparison, compare_anomalies
+    from fewlabels.anomaly.deep_sad import DeepSAD
+    from fewlabels.anomaly.deep_svdd import DeepSVDD
     from fewlabels.audits.auditing import Audit, audit
     from fewlabels.audits.finding import Finding
     from fewlabels.budget.measuring import label_budget
@@ -74,11 +81,14 @@ if TYPE_CHECKING:
 __all__ = [
     "S3VM",
     "Advice",
+    "AnomalyComparison",
     "Audit",
     "CoTrainingClassifier",
     "Comparison",
     "DeepClassifier",
     "DeepRegressor",
+    "DeepSAD",
+    "DeepSVDD",
     "DeepSegmenter",
     "EntropyLogisticRegression",
     "Finding",
@@ -97,6 +107,7 @@ __all__ = [
     "audit",
     "augment",
     "compare",
+    "compare_anomalies",
     "datasets",
     "errors",
     "label_budget",

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from fewlabels import __version__
 from fewlabels.errors import SaveError, UnsafeFileError
@@ -82,6 +84,32 @@ def read_container(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Ten
         if isinstance(error, UnsafeFileError):
             raise
         raise UnsafeFileError(f"{path} is damaged or not a fewlabels file: {error}") from error
+
+
+def check_size(
+    network: str, shape: tuple[int, ...], tensors: dict[str, Tensor], build: Callable[[], nn.Module]
+) -> None:
+    """Refuse a network that the file has no weights for, before memory is taken for it.
+
+    Parameters
+    ----------
+    network : its name, a kind and numbers: "mlp-128-2"
+    shape : of a row, for the message
+    tensors : members of the file; weights are those whose name starts with "network."
+    build : makes the network, called where it takes no memory
+
+    Raises
+    ------
+    UnsafeFileError : names, shapes or numbers of the weights are others
+    """
+    there = {name: tensor.shape for name, tensor in tensors.items() if name.startswith("network.")}
+    # a width times a depth: so many weights there are at least, and so long this takes even without memory
+    possible = math.prod(map(int, network.split("-")[1:])) <= sum(map(math.prod, there.values()))
+    if possible:
+        with torch.device("meta"):
+            module = build()
+    if not possible or there != {f"network.{name}": t.shape for name, t in module.state_dict().items()}:
+        raise UnsafeFileError(f"the weights are not those of network={network[:60]!r} for rows of shape {shape}.")
 
 
 def _check_header(path: Path) -> None:

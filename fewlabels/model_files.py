@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewlabels import recipes
+from fewlabels.anomaly import files as detector_files
+from fewlabels.anomaly.detector import Detector
 from fewlabels.audits.finding import Finding
 from fewlabels.checkpoint import flatten
 from fewlabels.classical.base import Classical
 from fewlabels.classical.registry import CLASSES
 from fewlabels.classical.state import check_type, decode, encode
-from fewlabels.container import read_container, write_container
+from fewlabels.container import check_size, read_container, write_container
 from fewlabels.data.inputs import Form
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, UnsafeFileError, nearest
@@ -28,7 +29,7 @@ from fewlabels.run import Run, build_for
 from fewlabels.saver import numbers, plain
 from fewlabels.scaling import Scaling
 from fewlabels.segmenter import DeepSegmenter
-from fewlabels.tasks import Classes, Labels, Masks, Task
+from fewlabels.tasks import Classes, Labels, Masks
 
 FILE = "model.safetensors"
 _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor | DeepSegmenter]] = {
@@ -40,7 +41,10 @@ _ESTIMATORS: dict[str, type[DeepClassifier | DeepRegressor | DeepSegmenter]] = {
 
 def save_model(model: Any, folder: Path) -> Path:
     """Write `model` into `folder`."""
-    about, tensors = _deep_parts(model) if isinstance(model, tuple(_ESTIMATORS.values())) else _parts(model)
+    if isinstance(model, Detector):
+        about, tensors = detector_files.parts(model)
+    else:
+        about, tensors = _deep_parts(model) if isinstance(model, tuple(_ESTIMATORS.values())) else _parts(model)
     remove_stale(folder)
     write_container(folder / FILE, "model", about, tensors)
     return folder
@@ -129,8 +133,10 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
         if type(model) is not CLASSES[name]:
             raise UnsafeFileError(f"the file says that it holds a {name}, and holds a {type(model).__name__}.")
         return model
+    if name in detector_files.DETECTORS:
+        return detector_files.restore(about, tensors)
     if name not in _ESTIMATORS:
-        known = [*_ESTIMATORS, *CLASSES]
+        known = [*_ESTIMATORS, *detector_files.DETECTORS, *CLASSES]
         raise UnsafeFileError(f"estimator {name!r} is not known.{nearest(str(name), known)}")
     params = about["params"] | {"folder": None}  # where to write is for who fits it again to say
     if isinstance(params["method"], dict):
@@ -159,7 +165,7 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
         raise InputError(f"the model has a network of {network}. Load it with fl.load(path, network=...).")
     task = _task(about, tensors["transduction"])(n_outputs)
     if isinstance(network, str):
-        _check_size(task, network, shape, tensors)
+        check_size(network, shape, tensors, lambda: build_for(task, network, shape))
     with torch.random.fork_rng():
         module = build_for(task, network, shape)
     prefix = "network."
@@ -171,18 +177,6 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
     torch.device(about["facts"]["device"])  # raises now, not at the first prediction
     network = module.eval().requires_grad_(False)
     return Run(network, scaling, numbers(about["history"]), about["facts"], findings)
-
-
-def _check_size(task: Task, network: str, shape: tuple[int, ...], tensors: dict[str, Tensor]) -> None:
-    """Refuse a network that the file has no weights for, before memory is taken for it."""
-    there = {name: tensor.shape for name, tensor in tensors.items() if name.startswith("network.")}
-    # a width times a depth: so many weights there are at least, and so long this takes even without memory
-    possible = math.prod(map(int, network.split("-")[1:])) <= sum(map(math.prod, there.values()))
-    if possible:
-        with torch.device("meta"):
-            module = build_for(task, network, shape)
-    if not possible or there != {f"network.{name}": t.shape for name, t in module.state_dict().items()}:
-        raise UnsafeFileError(f"the weights are not those of network={network[:60]!r} for rows of shape {shape}.")
 
 
 def _task(about: dict[str, Any], transduction: Tensor) -> type[Classes | Labels | Masks]:

@@ -31,6 +31,7 @@ from fewlabels.method import Method, Net, State
 from fewlabels.monitors import EARLY, MONITORS, Seen
 from fewlabels.monitors.looks import EVERY, Watched, sample
 from fewlabels.networks import MLP, Network, build, describe
+from fewlabels.networks.bias_free import RowEncoder
 from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
 from fewlabels.progress import Progress, Verbose, show_progress
@@ -165,7 +166,7 @@ class Run:
         device = torch.device(self.facts["device"])
         if device.type not in devices_here():
             device = torch.device("cpu")
-        exact = any(isinstance(m, MLP) for m in self.network.modules()) and device.type != "mps"
+        exact = any(isinstance(m, MLP | RowEncoder) for m in self.network.modules()) and device.type != "mps"
         dtype = torch.float64 if exact else torch.float32
         network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
         size = _CHUNK if self.scaling.kind == "table" else max(1, min(_CHUNK, _CHUNK_PIXELS // math.prod(x.shape[1:3])))

@@ -40,7 +40,8 @@ class History:
         self._pending.append(dict(step.metrics))
         if step.number % self.stride and step.number != self.steps:
             return None
-        step.guard.look()
+        if step.guard is not None:
+            step.guard.look()
         pending, self._pending = self.pending(), []
         entry = {"step": float(step.number)}
         entry |= {key: sum(m[key] for m in pending) / len(pending) for key in pending[0]}
@@ -189,7 +190,8 @@ class Saver:
         )
 
     def _save(self, step: Step, history: History) -> None:
-        step.guard.look()
+        if step.guard is not None:
+            step.guard.look()
         tensors, names = gather(self.net, self.optimizer, step.state)
         about = {
             "identity": self.identity,

@@ -17,7 +17,7 @@ class Step(NamedTuple):
     number: int  # steps done so far
     metrics: dict[str, Tensor]
     state: State
-    guard: Guard  # to be asked before anything of this step is kept
+    guard: Guard | None = None  # to be asked before anything of this step is kept
 
 
 def sgd(network: nn.Module, lr: float, weight_decay: float) -> torch.optim.SGD:

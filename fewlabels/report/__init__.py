@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from fewlabels.errors import SaveError
 
 if TYPE_CHECKING:
+    from fewlabels.anomaly.comparison import AnomalyComparison
     from fewlabels.audits.auditing import Audit
     from fewlabels.budget.result import LabelBudget
     from fewlabels.comparison import Comparison
     from fewlabels.report.blocks import Section
 
-__all__ = ["write", "write_audit", "write_budget"]
+__all__ = ["write", "write_anomalies", "write_audit", "write_budget"]
 
 
 def write(comparison: Comparison, path: str | os.PathLike[str], *, findings: tuple[Section, ...] = ()) -> Path:
@@ -60,6 +61,15 @@ def write_budget(budget: LabelBudget, path: str | os.PathLike[str]) -> Path:
     from fewlabels.report.render import render_audit
 
     return _write(path, render_audit(budget_page(budget)), plain(budget.to_dict()))
+
+
+def write_anomalies(comparison: AnomalyComparison, path: str | os.PathLike[str]) -> Path:
+    """Write the page of compared detectors to `path`, its facts to the same name with .json; errors as in `write`."""
+    from fewlabels.report.anomalies import anomaly_facts, anomaly_page
+    from fewlabels.report.facts import plain
+    from fewlabels.report.render import render_audit
+
+    return _write(path, render_audit(anomaly_page(comparison)), plain(anomaly_facts(comparison)))
 
 
 def _write(path: str | os.PathLike[str], html: str, facts: dict[str, Any]) -> Path:
