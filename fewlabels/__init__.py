@@ -24,6 +24,7 @@ _HOME = {
     "DeepClassifier": "deep",
     "DeepRegressor": "deep",
     "DeepSegmenter": "segmenter",
+    "GraphClassifier": "graph_classifier",
     "NoisyStudent": "noisy_student",
     "load": "deep",
     "Advice": "advice.suggesting",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from fewlabels.comparison import Comparison, compare
     from fewlabels.data.splits import SemiSupervisedSplit, labeled_scorer
     from fewlabels.deep import DeepClassifier, DeepRegressor, load
+    from fewlabels.graph_classifier import GraphClassifier
     from fewlabels.noisy_student import NoisyStudent
     from fewlabels.partial_labels import partial
     from fewlabels.segmenter import DeepSegmenter
@@ -83,6 +85,7 @@ __all__ = [
     "EntropyLogisticRegression",
     "Finding",
     "GaussianMixtureClassifier",
+    "GraphClassifier",
     "LabelBudget",
     "LabelPropagation",
     "LabelPropagationRegressor",

@@ -15,6 +15,7 @@ from fewlabels.classical.self_training import SelfTrainingClassifier
 from fewlabels.classical.tri_training import TriTrainingClassifier
 from fewlabels.classical.vae import VAEClassifier
 from fewlabels.classical.wrapping import StandardLogistic
+from fewlabels.graph_classifier import GraphClassifier
 
 NAMES: dict[str, Any] = {
     "self_training": SelfTrainingClassifier,
@@ -33,7 +34,7 @@ NAMES: dict[str, Any] = {
 
 # All that a model file may name: those of NAMES, their parts, and the baselines they are compared with.
 CLASSES: dict[str, Any] = {
-    cls.__name__: cls for cls in [*NAMES.values(), StandardLogistic, LabelsOnlyClassifier, LabelsOnlyRegressor]
+    cls.__name__: cls for cls in [*NAMES.values(), StandardLogistic, LabelsOnlyClassifier, LabelsOnlyRegressor, GraphClassifier]
 }
 
 __all__ = ["CLASSES", "NAMES"]
