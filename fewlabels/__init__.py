@@ -17,6 +17,7 @@ _HOME = {
     "S3VM": "classical.s3vm",
     "VAEClassifier": "classical.vae",
     "CoTrainingClassifier": "classical.co_training",
+    "CorrectAndSmooth": "classical.correct_and_smooth",
     "GaussianMixtureClassifier": "classical.mixture",
     "NaiveBayesClassifier": "classical.naive_bayes",
     "SelfTrainingClassifier": "classical.self_training",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from fewlabels.budget.measuring import label_budget
     from fewlabels.budget.result import LabelBudget
     from fewlabels.classical.co_training import CoTrainingClassifier
+    from fewlabels.classical.correct_and_smooth import CorrectAndSmooth
     from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
     from fewlabels.classical.label_propagation import LabelPropagation, LabelSpreading
     from fewlabels.classical.label_propagation_regressor import LabelPropagationRegressor
@@ -79,6 +81,7 @@ __all__ = [
     "Audit",
     "CoTrainingClassifier",
     "Comparison",
+    "CorrectAndSmooth",
     "DeepClassifier",
     "DeepRegressor",
     "DeepSegmenter",

@@ -54,7 +54,7 @@ ARCHITECTURES = {
     "gat": Architecture(GAT, 400, 0.005, 5e-4, 0.6, width=8, heads=8),
     "appnp": Architecture(APPNP, 200, 0.01, 5e-3, 0.5, width=64, hops=10, alpha=0.1),
     # answers a row at a time, so a step need not read them all
-    "sgc": Architecture(Linear, 100, 0.2, 5e-6, 0.0, hops=2, alpha=0.0, rows=10_000),
+    "sgc": Architecture(Linear, 100, 0.2, 5e-5, 0.0, hops=2, alpha=0.0, rows=10_000),
 }
 _SIZES = ("width", "heads", "hops")  # whole numbers
 _ASKED = 100_000  # nodes of "sgc" answered at a time
@@ -65,8 +65,8 @@ class GraphClassifier(ClassicalClassifier):
 
     Parameters
     ----------
-    architecture : "gcn" (Kipf & Welling 2017), "gat" (Velickovic et al. 2018), "appnp" (Gasteiger et al. 2019), or "sgc"
-        (Wu et al. 2019): features are propagated once, before training, so that a million nodes fit
+    architecture : "gcn" (Kipf & Welling 2017), "gat" (Velickovic et al. 2018), "appnp" (Gasteiger et al. 2019), or
+        "sgc" (Wu et al. 2019): features are propagated once, before training, so that a million nodes fit
     method : a name or a recipe, as in `DeepClassifier`. "supervised" trains on labeled nodes alone, which already
         listen to unlabeled ones; others add their term for all nodes, weak and strong views being those of `augment`.
         Not vat, mixmatch and remixmatch
@@ -82,7 +82,7 @@ class GraphClassifier(ClassicalClassifier):
     steps : passes over the graph, the most if there are validation nodes; None takes 200, 400 for "gat", 100 for "sgc"
     patience : steps without a better step on the validation nodes after which training ends
     lr : of Adam at the first step, then lr * cos(7 pi t / 16 T); None takes 0.01, 0.005 for "gat", 0.2 for "sgc"
-    weight_decay : None takes 5e-4, 5e-3 for "appnp", 5e-6 for "sgc"; on the first layer, for "gat" on all
+    weight_decay : None takes 5e-4, 5e-3 for "appnp", 5e-5 for "sgc"; on the first layer, for "gat" on all
     average : decay of the moving average of the weights, which is the model that predicts; 0: the last weights
     verbose : "auto" and True show progress, False nothing
     random_state : seed; the same seed, versions and threads give the same bits
@@ -328,8 +328,7 @@ def _build(architecture: Architecture, n_features: int, n_classes: int) -> nn.Mo
 def _inputs(x: Any, adjacency: csr_array, architecture: Architecture) -> tuple[Tensor | Sparse, Sparse]:
     """Features and A + I as a network takes them; propagated features need no edges any more."""
     if architecture.network is Linear:
-        assert architecture.hops is not None and architecture.alpha is not None
-        x = propagate(x, adjacency, architecture.hops, architecture.alpha)
+        x = propagate(x, adjacency, architecture.hops or 0, architecture.alpha or 0.0)
         adjacency = csr_array(adjacency.shape, dtype=np.float32)
     return _tensor(x), _tensor(adjacency)  # type: ignore[return-value]
 

@@ -36,7 +36,9 @@ class Graphs:
             if not 0 <= value < 1:
                 raise OptionError(f"Graphs: {name}={value!r} should be a share from 0 to below 1.")
 
-    def weak(self, x: Tensor | Sparse, adjacency: Sparse, draws: tuple[int, int, int]) -> tuple[Tensor | Sparse, Sparse]:
+    def weak(
+        self, x: Tensor | Sparse, adjacency: Sparse, draws: tuple[int, int, int]
+    ) -> tuple[Tensor | Sparse, Sparse]:
         """Drop `edges` and `features`.
 
         Parameters

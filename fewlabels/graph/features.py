@@ -21,7 +21,7 @@ class FeatureScaling:
 
     Attributes
     ----------
-    kind : "rows" (each divided by the sum of its sizes), "columns" (standardized; sparse ones are not centred) or "none"
+    kind : "rows" (each divided by the sum of its sizes), "columns" (standardized; sparse ones not centred) or "none"
     mean, std : of the columns (D,)
     """
 

@@ -1,7 +1,7 @@
 r"""Networks on graphs: a node's answer depends on its neighbors' features.
 
-In all of them :math:`S = \tilde D^{-1/2} \tilde A \tilde D^{-1/2}` with :math:`\tilde A = A + I`, and X (N, D) holds the
-features.
+In all of them :math:`S = \tilde D^{-1/2} \tilde A \tilde D^{-1/2}` with :math:`\tilde A = A + I`, and X (N, D)
+holds the features.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class GCN(nn.Module):
 
     def forward(self, nodes: Nodes) -> Tensor:
         hidden = (nodes.edges @ (self.drop(nodes.x) @ self.first) + self.bias_first).relu()
-        return (nodes.edges @ (self.drop(hidden) @ self.last) + self.bias_last)[nodes.rows]  # type: ignore[operator]
+        logits: Tensor = nodes.edges @ (self.drop(hidden) @ self.last) + self.bias_last
+        return logits[nodes.rows]
 
 
 class Attention(nn.Module):
@@ -100,9 +101,7 @@ class GAT(nn.Module):
     Weight decay acts on all weights, as in the paper.
     """
 
-    def __init__(
-        self, n_features: int, n_classes: int, width: int = 8, heads: int = 8, dropout: float = 0.6
-    ) -> None:
+    def __init__(self, n_features: int, n_classes: int, width: int = 8, heads: int = 8, dropout: float = 0.6) -> None:
         super().__init__()
         self.first = Attention(n_features, width, heads, dropout)
         self.last = Attention(width * heads, n_classes, 1, dropout)

@@ -63,7 +63,7 @@ class _Product(torch.autograd.Function):
         return _times(pattern.start, pattern.column, values, dense)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         (values, dense), pattern = ctx.saved_tensors, ctx.pattern
         to_values = to_dense = None
         if ctx.needs_input_grad[0]:
@@ -85,7 +85,7 @@ class _Softmax(torch.autograd.Function):
         return share
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (share,), pattern = ctx.saved_tensors, ctx.pattern
         pulled = share * grad
         return pulled - share * _row_sums(pulled, pattern)[pattern.row], None
@@ -98,7 +98,7 @@ class _AtEntries(torch.autograd.Function):
         return by_row[pattern.row] + by_column[pattern.column]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         pattern, grad = ctx.pattern, grad.contiguous()
         to_columns = F.embedding_bag(pattern.order_t, grad, pattern.start_t, mode="sum", include_last_offset=True)
         return _row_sums(grad, pattern), to_columns, None
