@@ -69,7 +69,7 @@ class GraphClassifier(ClassicalClassifier):
         "sgc" (Wu et al. 2019): features are propagated once, before training, so that a million nodes fit
     method : a name or a recipe, as in `DeepClassifier`. "supervised" trains on labeled nodes alone, which already
         listen to unlabeled ones; others add their term for all nodes, weak and strong views being those of `augment`.
-        Not vat, mixmatch and remixmatch
+        Not those that change rows themselves: vat, mixmatch, remixmatch, adamatch, defixmatch
     width : hidden units ("gat": of each head); None takes 16 for "gcn", 8 for "gat", 64 for "appnp"
     heads : of "gat"; None takes 8
     hops : steps of propagation; None takes 10 for "appnp", 2 for "sgc"

@@ -21,7 +21,7 @@ from fewlabels.batches import draw
 from fewlabels.errors import OptionError
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Batch, Method, Net
-from fewlabels.methods import VAT, MixMatch, ReMixMatch
+from fewlabels.methods import VAT, MixMatch
 from fewlabels.monitors import MONITORS, Seen
 from fewlabels.monitors.looks import EVERY, Watched, sample
 from fewlabels.networks.graph import Nodes
@@ -31,7 +31,7 @@ from fewlabels.progress import Verbose, show_progress
 from fewlabels.tasks import Classes
 from fewlabels.train import train
 
-_ORDER_X, _ORDER_U, _COPY_U, _MORE_X = 0, 1, 2, 1000  # streams of randomness, as in `batches`
+_ORDER_X, _ORDER_U, _COPY_U = 0, 1, 2  # streams of randomness, as in `batches`
 _HISTORY = 200  # points of a history at most
 
 
@@ -86,11 +86,13 @@ class NodeRun(NamedTuple):
 
 
 def check_method(method: Method) -> None:
-    """Refuse methods that add up rows: a node is not its features alone."""
+    """Refuse methods that change, mix or join rows: a node is not its features alone."""
     recipes.check_task(method, "classes")
-    if isinstance(method, VAT | MixMatch | ReMixMatch):
+    # most methods have no copies of labeled rows, and one of your own need not say so
+    copies_x: tuple[str, ...] = getattr(method, "augment_x", ())
+    if isinstance(method, VAT | MixMatch) or copies_x:
         raise OptionError(
-            f"{recipes.method_name(method)} changes features row by row or mixes rows, which says nothing of edges. "
+            f"{recipes.method_name(method)} changes, mixes or copies rows itself, which nodes with edges do not allow. "
             "Take fixmatch, mean_teacher, pi_model, entropy_minimization or pseudo_label."
         )
 
@@ -159,13 +161,11 @@ def _batches(data: NodeData, edges: Sparse, options: NodeOptions) -> Iterator[Ba
             make = options.augment.strong if name == "strong" else options.augment.weak
             return Nodes(*make(data.x, data.adjacency, (seed, stream, step)), asked)
 
-        more = getattr(method, "augment_x", ())  # a method of one's own need not name what it does not use
         batch: Any = Batch(
             cast(Tensor, Nodes(data.x, edges, labeled[picked])),
             y[picked],
             tuple(cast(Tensor, view(name, _COPY_U + i, rows)) for i, name in enumerate(method.augment)),
             rows,
-            tuple(cast(Tensor, view(name, _MORE_X + i, labeled[picked])) for i, name in enumerate(more)),
         )
         yield batch
 

@@ -242,7 +242,9 @@ def test_views_drop_as_much_as_they_say_and_both_directions():
         assert (some == some[0]).all()  # of all nodes alike
         assert some.max() == pytest.approx(1 / (1 - feature_share))
         # what is left is normalized anew
-        np.testing.assert_allclose(dense, reference.spread((np.triu(dense, 1) + np.triu(dense, 1).T > 0) * 1.0), atol=1e-6)
+        np.testing.assert_allclose(
+            dense, reference.spread((np.triu(dense, 1) + np.triu(dense, 1).T > 0) * 1.0), atol=1e-6
+        )
 
 
 def test_views_are_functions_of_seed_stream_and_step():

@@ -24,9 +24,8 @@ from scipy.sparse import csr_array, diags_array
 from sklearn.base import clone
 
 from fewlabels.classical.checking import check_number
-from fewlabels.classical.labels_only import LabelsOnlyClassifier
 from fewlabels.classical.on_graph import Floats, Graph, GraphClassifier, OnGraph
-from fewlabels.errors import OptionError
+from fewlabels.classical.wrapping import check_base
 from fewlabels.graph.solve import Solution, solve
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
@@ -37,14 +36,14 @@ class CorrectAndSmooth(GraphClassifier):
 
     Parameters
     ----------
-    base : a scikit-learn classifier with `predict_proba`, trained on the labeled rows; None takes the one of
-        `baseline()`
+    estimator : a scikit-learn classifier with `predict_proba`, trained on the labeled rows; None takes logistic regression
+        on standardized columns. One that makes no errors on its own labels leaves nothing to correct
     alpha_correct, alpha_smooth : share taken from the neighbors in the two steps, at least 0 and below 1
     n_neighbors, metric, affinity, tol, max_iter, verbose, random_state : as in `LabelPropagation`
 
     Attributes
     ----------
-    base_ : the fitted classifier; its classes are positions in `classes_`
+    estimator_ : the fitted classifier; its classes are positions in `classes_`
     classes_, label_distributions_, transduction_, unreached_, graph_, graph_facts_, class_prior_, n_iter_, history_,
         X_, n_features_in_, feature_names_in_ : as in `LabelPropagation`; the base speaks of every row, so none is
         unreached
@@ -63,7 +62,7 @@ class CorrectAndSmooth(GraphClassifier):
     def __init__(
         self,
         *,
-        base: Any = None,
+        estimator: Any = None,
         alpha_correct: float = 0.8,
         alpha_smooth: float = 0.8,
         n_neighbors: int = 10,
@@ -74,7 +73,7 @@ class CorrectAndSmooth(GraphClassifier):
         verbose: Verbose = "auto",
         random_state: Any = None,
     ) -> None:
-        self.base = base
+        self.estimator = estimator
         self.alpha_correct = alpha_correct
         self.alpha_smooth = alpha_smooth
         self.n_neighbors = n_neighbors
@@ -88,16 +87,14 @@ class CorrectAndSmooth(GraphClassifier):
     def _build(self, x: Any, labeled: NDArray[np.int64]) -> Graph:
         for name in ("alpha_correct", "alpha_smooth"):
             check_number(name, getattr(self, name), 0, np.nextafter(1, 0))
-        if self.base is not None and getattr(self.base, "predict_proba", None) is None:
-            raise OptionError(f"base={self.base!r} has no predict_proba; expected a classifier that has, or None.")
+        check_base(self.estimator)
         graph = OnGraph._build(self, x, labeled)
         return dataclasses.replace(graph, reached=np.ones(x.shape[0], dtype=bool))
 
     def _scores(self, graph: Graph, data: Partial, prior: Floats) -> tuple[Floats, Solution]:
         x = data.x if data.kind == "table" else data.x.reshape(data.n_rows, -1)
-        base = LabelsOnlyClassifier(metric=self.metric, random_state=self.random_state)
-        self.base_ = (base if self.base is None else clone(self.base)).fit(x[data.labeled], data.y)
-        z, y = self.base_.predict_proba(x), np.eye(data.n_classes)[data.y]
+        self.estimator_ = clone(check_base(self.estimator)).fit(x[data.labeled], data.y)
+        z, y = self.estimator_.predict_proba(x), np.eye(data.n_classes)[data.y]
         spread, tol, max_iter = half_normalized(graph.weights), self.tol, self.max_iter
         z = corrected(z, data.labeled, y, spread, self.alpha_correct, tol=tol, max_iter=max_iter)
         z[data.labeled] = y
