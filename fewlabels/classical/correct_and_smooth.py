@@ -36,8 +36,8 @@ class CorrectAndSmooth(GraphClassifier):
 
     Parameters
     ----------
-    estimator : a scikit-learn classifier with `predict_proba`, trained on the labeled rows; None takes logistic regression
-        on standardized columns. One that makes no errors on its own labels leaves nothing to correct
+    estimator : a scikit-learn classifier with `predict_proba`, trained on the labeled rows; None takes logistic
+        regression on standardized columns. One that makes no errors on its own labels leaves nothing to correct
     alpha_correct, alpha_smooth : share taken from the neighbors in the two steps, at least 0 and below 1
     n_neighbors, metric, affinity, tol, max_iter, verbose, random_state : as in `LabelPropagation`
 
