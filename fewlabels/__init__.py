@@ -17,6 +17,7 @@ _HOME = {
     "S3VM": "classical.s3vm",
     "VAEClassifier": "classical.vae",
     "CoTrainingClassifier": "classical.co_training",
+    "CorrectAndSmooth": "classical.correct_and_smooth",
     "GaussianMixtureClassifier": "classical.mixture",
     "NaiveBayesClassifier": "classical.naive_bayes",
     "SelfTrainingClassifier": "classical.self_training",
@@ -26,6 +27,7 @@ _HOME = {
     "DeepClassifier": "deep",
     "DeepRegressor": "deep",
     "DeepSegmenter": "segmenter",
+    "GraphClassifier": "graph_classifier",
     "NoisyStudent": "noisy_student",
     "load": "deep",
     "Advice": "advice.suggesting",
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from fewlabels.budget.measuring import label_budget
     from fewlabels.budget.result import LabelBudget
     from fewlabels.classical.co_training import CoTrainingClassifier
+    from fewlabels.classical.correct_and_smooth import CorrectAndSmooth
     from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
     from fewlabels.classical.label_propagation import LabelPropagation, LabelSpreading
     from fewlabels.classical.label_propagation_regressor import LabelPropagationRegressor
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
     from fewlabels.comparison import Comparison, compare
     from fewlabels.data.splits import SemiSupervisedSplit, labeled_scorer
     from fewlabels.deep import DeepClassifier, DeepRegressor, load
+    from fewlabels.graph_classifier import GraphClassifier
     from fewlabels.noisy_student import NoisyStudent
     from fewlabels.partial_labels import partial
     from fewlabels.segmenter import DeepSegmenter
@@ -85,6 +89,7 @@ __all__ = [
     "Audit",
     "CoTrainingClassifier",
     "Comparison",
+    "CorrectAndSmooth",
     "DeepClassifier",
     "DeepRegressor",
     "DeepSAD",
@@ -93,6 +98,7 @@ __all__ = [
     "EntropyLogisticRegression",
     "Finding",
     "GaussianMixtureClassifier",
+    "GraphClassifier",
     "LabelBudget",
     "LabelPropagation",
     "LabelPropagationRegressor",

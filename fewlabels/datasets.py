@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "find_fashion_mnist",
     "load_breast_cancer",
+    "load_cora",
     "load_diabetes",
     "load_digits",
     "load_fashion_mnist",
@@ -153,6 +154,56 @@ def load_nuclei(n_labels: int = 14, *, random_state: int = 0) -> Bunch:
     marked[kept] = y[kept]
     about = "Fluorescence nuclei, the sample image of stardist (Schmidt et al. 2018), BSD-3-Clause."
     return _bunch("nuclei", (x, marked, x_test, y_test), ["background", "nucleus"], about)
+
+
+def load_cora() -> Bunch:
+    """Cora: 2,708 papers that cite each other, 7 subjects; the standard split, 20 labels of each.
+
+    Words are 1,433 zeros and ones for each paper. Nothing is downloaded: `cora.npz` is looked for in the folder that
+    the environment variable FEWLABELS_DATA names, with arrays x_data, x_indices, x_indptr, x_shape (CSR), edges (2, E),
+    y, train, val and test (node numbers).
+
+    Returns
+    -------
+    Bunch : X (2708, 1433) CSR; graph (2, 5278), each citation once; y with -1 for all but the 140 training and 500
+        validation nodes; train, validation, test : node numbers; y_test (1000,) of the test nodes; target_names, DESCR,
+        name. Train with ``fit(X, y, graph, validation=validation)``
+
+    Raises
+    ------
+    InputError : the file is absent or damaged
+    """
+    from scipy.sparse import csr_array
+    from sklearn.utils import Bunch
+
+    folder = os.environ.get("FEWLABELS_DATA")
+    path = Path(folder or ".") / "cora.npz"
+    if not folder or not path.is_file():
+        raise InputError(
+            f"{path.name} is not in {folder or 'a known folder'}. Save Cora (Planetoid's split) with np.savez(path, "
+            "x_data=..., x_indices=..., x_indptr=..., x_shape=..., edges=..., y=..., train=..., val=..., test=...) and "
+            "set FEWLABELS_DATA to that folder."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            parts = [stored[f"x_{name}"] for name in ("data", "indices", "indptr", "shape")]
+            edges, truth = stored["edges"].astype(np.int64), stored["y"].astype(np.int64)
+            train, validation, test = (stored[name].astype(np.int64) for name in ("train", "val", "test"))
+        x = csr_array(tuple(parts[:3]), shape=tuple(parts[3].tolist()), dtype=np.float64)
+    except (OSError, ValueError, KeyError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read ({error}). Put the original file in its place.") from error
+    y = np.full(len(truth), -1)
+    known = np.concatenate([train, validation])
+    y[known] = truth[known]
+    about = "Cora (Sen et al. 2008; split of Yang et al. 2016)."
+    names = [
+        "Case_Based", "Genetic_Algorithms", "Neural_Networks", "Probabilistic_Methods", "Reinforcement_Learning",
+        "Rule_Learning", "Theory",
+    ]  # fmt: skip
+    return Bunch(
+        X=x, graph=edges, y=y, train=train, validation=validation, test=test, y_test=truth[test], target_names=names,
+        DESCR=about, name="cora",
+    )  # fmt: skip
 
 
 def _tiles(image: NDArray[Any], side: int = 32) -> NDArray[Any]:

@@ -308,7 +308,8 @@ def _train(
                 if entry:
                     progress.update(step.number, f"loss {entry['loss']:.3f}")
                     if len(history.entries) % EVERY == 0 or step.number == steps:
-                        watched.look(net, scaling, step.number, options.batch_size * (1 + options.unlabeled_ratio))
+                        chunk = options.batch_size * (1 + options.unlabeled_ratio)
+                        watched.look(net, scaling.network, step.number, chunk)
                         _tell([monitor(seen) for monitor in EARLY], watched, progress)
                 if interrupts.caught is not None:
                     saver.save_now(step, history)

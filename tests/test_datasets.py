@@ -145,3 +145,40 @@ def test_fashion_mnist_itself(monkeypatch):
     assert (d.X.shape, d.X_test.shape) == ((60000, 28, 28), (10000, 28, 28))
     assert np.bincount(d.y[d.y >= 0]).tolist() == [25] * 10
     assert np.bincount(d.y_test).tolist() == [1000] * 10
+
+
+def write_cora(folder, **changed):
+    rng = np.random.default_rng(0)
+    parts = {
+        "x_data": np.ones(6), "x_indices": np.arange(6), "x_indptr": np.arange(7), "x_shape": np.array([6, 6]),
+        "edges": np.array([[0, 1, 2], [1, 2, 3]], dtype=np.int32), "y": rng.integers(0, 7, 6).astype(np.int8),
+        "train": np.array([0, 1]), "val": np.array([2]), "test": np.array([4, 5]),
+    }  # fmt: skip
+    np.savez(folder / "cora.npz", **(parts | changed))
+    return parts["y"]
+
+
+def test_cora_from_a_folder_of_your_own(tmp_path, monkeypatch):
+    truth = write_cora(tmp_path)
+    monkeypatch.setenv("FEWLABELS_DATA", str(tmp_path))
+    data = datasets.load_cora()
+    assert data.X.shape == (6, 6)
+    assert data.y.tolist() == [*truth[:3].tolist(), -1, -1, -1]  # those of test nodes are not there
+    assert data.y_test.tolist() == truth[4:].tolist()
+    assert [data.train.tolist(), data.validation.tolist(), data.test.tolist()] == [[0, 1], [2], [4, 5]]
+    assert data.graph.dtype == np.int64
+
+
+def test_absent_or_damaged_cora_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv("FEWLABELS_DATA", raising=False)
+    with pytest.raises(InputError, match="cora.npz is not in a known folder.*FEWLABELS_DATA"):
+        datasets.load_cora()
+    monkeypatch.setenv("FEWLABELS_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="cora.npz is not in .*np.savez"):
+        datasets.load_cora()
+    (tmp_path / "cora.npz").write_bytes(b"no zip")
+    with pytest.raises(InputError, match="cannot be read"):
+        datasets.load_cora()
+    write_cora(tmp_path, x_indptr=np.arange(3))
+    with pytest.raises(InputError, match="cannot be read"):
+        datasets.load_cora()

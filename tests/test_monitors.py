@@ -217,7 +217,7 @@ def test_a_look_counts_what_a_slow_loop_counts():
         student, teacher = rng.normal(0, 4, (rows, k)), rng.normal(0, 4, (rows, k))
         net = Net(Two(student), Classes(k))
         net.teacher.load_state_dict(Two(teacher).state_dict())
-        watched.look(net, scaling, step, chunk=7)
+        watched.look(net, scaling.network, step, chunk=7)
         assert net.student.training
         p = softmax(student.astype(np.float32), 1)
         now = [int(p[i].argmax()) if p[i].max() >= SURE else -1 for i in range(rows)]

@@ -2,6 +2,7 @@
 
 from fewlabels.augment.augmentation import Augmentation, Moving, NoAugmentation
 from fewlabels.augment.ct_augment import CTAugment
+from fewlabels.augment.graphs import Graphs
 from fewlabels.augment.images import Images
 from fewlabels.augment.masked_images import MaskedImages
 from fewlabels.augment.own import Own
@@ -12,6 +13,7 @@ __all__ = [
     "Augmentation",
     "CTAugment",
     "Draws",
+    "Graphs",
     "Images",
     "MaskedImages",
     "Moving",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from fewlabels import recipes
+from fewlabels.audits.finding import Finding
 from fewlabels.data.inputs import Form
 from fewlabels.errors import SaveError, UnsafeFileError
 
@@ -70,6 +73,10 @@ def encode(value: Any, arrays: dict[str, NDArray[Any]], place: str = "model") ->
             return {"form": encode(vars(value), arrays, place)}
         case np.random.RandomState():
             return None  # a seed that was drawn cannot be drawn again
+        case Finding():
+            return {"finding": encode(dataclasses.asdict(value), arrays, place)}
+    if dataclasses.is_dataclass(value) and recipes.is_known(value):
+        return {"recipe": recipes.to_dict(value)}
     if issparse(value):
         return {"csr": [encode(part, arrays, f"{place}.{i}") for i, part in enumerate(_csr_parts(value))]}
     name = type(value).__name__
@@ -137,6 +144,10 @@ def decode(plain: Any, arrays: dict[str, NDArray[Any]]) -> Any:
             return array[decode(codes, arrays)]
         case {"form": values}:
             return Form(**decode(values, arrays))
+        case {"finding": values}:
+            return Finding(**decode(values, arrays))
+        case {"recipe": dict(values)}:
+            return recipes.from_dict(values)
         case {"csr": parts}:
             data, indices, indptr, shape = decode(parts, arrays)
             matrix = csr_array((data, indices, indptr), shape=tuple(shape.tolist()))

@@ -6,6 +6,7 @@ of FixMatch. It draws nothing and changes nothing, so that training gives the sa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fewlabels.method import Net
-from fewlabels.scaling import Scaling
 
 MOST_ROWS = 256  # a share of 10 % is then known to 2 points (one standard error)
 EVERY = 10  # points of the history, of which there are at most 200
@@ -68,11 +68,14 @@ class Watched:
     told: list[str] = field(default_factory=list)
 
     @torch.no_grad()
-    def look(self, net: Net, scaling: Scaling, step: int, chunk: int) -> None:
-        """Ask teacher and student; `chunk` rows at a time, no more than a step of the training holds."""
+    def look(self, net: Net, as_input: Callable[[Tensor], Any], step: int, chunk: int) -> None:
+        """Ask teacher and student; `chunk` rows at a time, no more than a step of the training holds.
+
+        `as_input` makes what the network takes of rows as kept.
+        """
         if not len(self.rows):
             return
-        parts = [scaling.network(part) for part in torch.split(self.kept, chunk)]
+        parts = [as_input(part) for part in torch.split(self.kept, chunk)]
         taught, guess = torch.cat([net.teach(part).softmax(1) for part in parts]).cpu().max(1)
         sure, student = torch.cat([net.settled(part).softmax(1) for part in parts]).cpu().max(1)
         now = torch.where(sure >= SURE, student, -1)
