@@ -53,6 +53,12 @@ def models():
     yield "deep_regressor", deep(fl.DeepRegressor, "mean_teacher").fit(x, numbers), x
     yield "deep_segmenter", deep(fl.DeepSegmenter, "mean_teacher", "unet-2-1").fit(pixels, masks), pixels
     yield "noisy_student", fl.NoisyStudent(rounds=1, network="mlp-8-1", **_SMALL).fit(x, y), x
+    yield "graph_classifier", fl.GraphClassifier(steps=3, width=4, random_state=0, verbose=False).fit(x, words), x
+    few = {"pretrain_steps": 2, "steps": 3, "batch_size": 8, "random_state": 0, "verbose": False}
+    marks = np.where(np.arange(30) < 4, 1, -1)
+    yield "deep_svdd", fl.DeepSVDD(network="mlp-8", latent=4, **few).fit(x), x
+    yield "deep_sad", fl.DeepSAD(network="mlp-8", latent=4, **few).fit(x, marks), x
+    yield "deep_sad_images", fl.DeepSAD(network="lenet-2", latent=4, **few).fit(pixels, np.full(12, -1)), pixels
     for name, kind in NAMES.items():
         wanted = _SMALL | {"width": 8, "latent": 2}
         options = {key: value for key, value in wanted.items() if key in kind().get_params()}
@@ -62,9 +68,10 @@ def models():
 
 
 def outputs(model, x):
-    """Probabilities, or numbers."""
+    """Scores of detectors, probabilities, or numbers."""
     # contiguous: safetensors writes the memory of a view as it lies there
-    return np.ascontiguousarray(getattr(model, "predict_proba", model.predict)(x), dtype=np.float64)
+    ask = model.decision_function if isinstance(model, fl.DeepSVDD | fl.DeepSAD) else None
+    return np.ascontiguousarray((ask or getattr(model, "predict_proba", model.predict))(x), dtype=np.float64)
 
 
 if __name__ == "__main__":
