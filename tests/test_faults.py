@@ -324,6 +324,41 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
     assert [p.name for p in (tmp_path / "model").iterdir()] == ["model.safetensors"]
 
 
+def test_a_killed_worker_is_one_sentence_and_the_run_goes_on(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from fewlabels import batches
+    from fewlabels.data.images import ImageFiles
+    from fewlabels.errors import ResourceError
+
+    x, y = killing.pictures()
+    paths = [tmp_path / f"{i:02}.png" for i in range(len(x))]
+    for path, image in zip(paths, x, strict=True):
+        Image.fromarray(image).save(path)
+
+    def make(folder):
+        return killing.make("images", folder)[1].set_params(network="convnet-2")
+
+    # decoded batch by batch: images in memory need no worker
+    files_on_disk = ImageFiles(tuple(map(str, paths)), (8, 8), 1)
+    often(monkeypatch)
+    real, parent, mark = batches._Files.__getitem__, os.getpid(), tmp_path / "killed"
+
+    def fatal(self, row):
+        if os.getpid() != parent and (tmp_path / "run" / "checkpoint").exists() and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, row)
+
+    monkeypatch.setattr(batches._Files, "__getitem__", fatal)
+    monkeypatch.setattr(killing, "_SMALL", killing._SMALL | {"steps": 60})
+    whole = make(None).fit(files_on_disk, y)
+    with pytest.raises(ResourceError, match="decodes images was killed"):
+        make(tmp_path / "run").fit(files_on_disk, y)
+    assert mark.exists()
+    assert make(tmp_path / "run").fit(files_on_disk, y).history_ == whole.history_
+
+
 # --- signals in every phase -------------------------------------------------------------------------------------------
 
 TRAINING = [
