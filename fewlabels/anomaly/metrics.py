@@ -7,7 +7,7 @@ normal rows lies above it
 
 Intervals are percentiles of a bootstrap that draws normal rows and anomalies separately, the same draws for every
 model, so that a difference is paired. DeLong's variance would do for AUROC alone; this does for all three. Below some
-20 anomalies the intervals are too narrow, and a perfect score has none: tests/test_anomaly_comparison.py has the coverage.
+20 anomalies the intervals are too narrow, and a perfect score has none; coverage: tests/test_anomaly_comparison.py.
 """
 
 from __future__ import annotations
