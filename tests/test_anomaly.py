@@ -340,6 +340,11 @@ def test_threshold_from_labels_is_the_conformal_order_statistic():
     assert rates.recall_low < rates.recall < rates.recall_high
 
 
+@pytest.mark.parametrize(("m", "recall", "k"), [(14, 0.8, 3), (9, 0.9, 1), (8, 0.9, 1), (19, 0.9, 2), (18, 0.9, 1)])
+def test_the_order_statistic_is_the_largest_that_keeps_the_recall(m, recall, k):
+    assert by_labels(np.arange(1.0, m + 2), np.arange(m + 1) < m, recall)[0] == pytest.approx(k, abs=1e-9)
+
+
 def test_too_few_labels_for_the_recall_are_said_so():
     scores, anomalous = np.arange(20.0), np.arange(20) >= 17
     _, rates = by_labels(scores, anomalous, 0.9)
