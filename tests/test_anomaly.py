@@ -315,7 +315,9 @@ def test_collapse_looks_at_spread_and_at_distances():
     codes = c + 0.01 * rng.normal(size=(100, 4))
     assert collapse(codes, c).level == "ok"
     assert collapse(c + 1e-7 * (codes - c), c).level == "look"
-    assert collapse(np.zeros((100, 4)) + 1e-3 * (codes - c), c).level == "look"
+    elsewhere = collapse(0.1 * (codes - c), c)  # with some spread, but all equally far from the centre
+    assert elsewhere.value > LEAST_SPREAD
+    assert elsewhere.level == "look"
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_with_what_to_do():
