@@ -1,7 +1,7 @@
 """A factory: 2,000 pictures of a brushed surface, some scratched or stained; an inspector has marked 12 defects.
 
-Deep SAD beside what it must be better than, judged on 600 pictures of the next day; the report shows which pictures of the
-unmarked ones to inspect first. The pictures are made up: 16 x 16 pixels, 5 % of them with a defect.
+Deep SAD beside what it must be better than, judged on 600 pictures of the next day; the report shows which of the
+unmarked pictures to inspect first. The pictures are made up: 16 x 16 pixels, 5 % of them with a defect.
 
 Run: python examples/factory.py [report.html]      (two minutes on one core)
 """

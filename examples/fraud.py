@@ -1,8 +1,9 @@
 """A fraud desk: 20,000 payments, 1 % of them frauds, 25 of which were found and 200 checked and cleared.
 
 Four models on the same rows: logistic regression on the labels alone, the same with entropy minimization on all rows,
-an isolation forest, and Deep SAD. What counts is money: checking a payment costs 5, a fraud that gets through costs what was paid. Every model may
-name 100 of 6,000 later payments to check. The payments are made up, in three kinds of fraud, of which the desk knows two.
+an isolation forest, and Deep SAD. What counts is money: checking a payment costs 5, a fraud that gets through costs
+what was paid. Every model may name 100 of 6,000 later payments to check. The payments are made up, in three kinds of
+fraud, of which the desk knows two.
 
 Run: python examples/fraud.py      (half a minute on one core)
 """

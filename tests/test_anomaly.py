@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 import fewlabels as fl
@@ -34,6 +35,23 @@ def table(n=240, n_anomalies=24, n_known=8, seed=0):
 
 def images(n=60, side=9):
     return np.random.default_rng(0).integers(0, 256, (n, side, side + 1, 3), dtype=np.uint8)
+
+
+class SVDD(fl.DeepSVDD):
+    """For scikit-learn's checks, which feed classes of their own."""
+
+    def fit(self, X, y=None):
+        return super().fit(X, None if y is None else np.arange(len(y)) % 2)
+
+
+class SAD(fl.DeepSAD):
+    def fit(self, X, y):
+        return super().fit(X, None if y is None else np.arange(len(y)) % 2)
+
+
+@parametrize_with_checks([cls(**QUICK) for cls in (SVDD, SAD)])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
 
 
 def slow_objective(codes_u, codes_l, y, c, eta):
@@ -315,7 +333,9 @@ def test_collapse_looks_at_spread_and_at_distances():
     codes = c + 0.01 * rng.normal(size=(100, 4))
     assert collapse(codes, c).level == "ok"
     assert collapse(c + 1e-7 * (codes - c), c).level == "look"
-    assert collapse(np.zeros((100, 4)) + 1e-3 * (codes - c), c).level == "look"
+    elsewhere = collapse(0.1 * (codes - c), c)  # with some spread, but all equally far from the centre
+    assert elsewhere.value > LEAST_SPREAD
+    assert elsewhere.level == "look"
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_with_what_to_do():
@@ -382,16 +402,18 @@ def test_folds_spread_the_anomalies_and_depend_on_the_seed():
 
 def test_no_row_is_in_the_training_of_its_own_fold(monkeypatch):
     X, y, _ = table()
-    seen = []
+    seen, began = [], []
 
-    def watched(before, c, rows, plan, progress):
+    def watched(before, c, rows, plan, progress, done):
         seen.append(rows)
-        return real(before, c, rows, plan, progress)
+        began.append(done)
+        return real(before, c, rows, plan, progress, done)
 
     real = detector_module.train_encoder
     monkeypatch.setattr(detector_module, "train_encoder", watched)
     fl.DeepSAD(**QUICK, threshold="labels").fit(X, y)
     assert len(seen) == 6
+    assert began == [20, 40, 60, 80, 100, 120], "progress would jump"
     used = [set(rows.unlabeled) | set(rows.labeled) for rows in seen]
     assert used[0] == set(range(len(X)))
     left_out = [used[0] - rows for rows in used[1:]]
@@ -491,6 +513,8 @@ def test_bad_labels_are_refused(cls, case):
 
 def test_bad_rows_are_refused():
     X, y, _ = table()
+    with pytest.raises(InputError, match="X has 1 sample; .* give 2 or more"):
+        fl.DeepSAD(**QUICK).fit(X[:1], y[:1])
     X[3, 2] = np.nan
     with pytest.raises(InputError, match=r"NaN in 1 cell.*row 3"):
         fl.DeepSAD(**QUICK).fit(X, y)

@@ -181,6 +181,7 @@ def test_a_given_test_set_judges_all_models_on_the_same_rows():
         assert m.auroc.value == pytest.approx(roc_auc_score(result.anomalous, m.scores))
         assert m.auroc.low <= m.auroc.value <= m.auroc.high
         for name, ahead in m.ahead.items():
+            assert ahead.low <= ahead.value <= ahead.high
             assert ahead.value == pytest.approx(getattr(result.models[0], name).value - getattr(m, name).value)
         assert bool(m.ahead) == (i > 0)
     new, _ = table(1)

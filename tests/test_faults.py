@@ -462,6 +462,7 @@ def test_a_signal_outside_the_training_ends_a_command_cleanly(phase, number, cod
     module, _, name = PHASES[phase].rpartition(".")
 
     def command(interrupted):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
         os.chdir(tmp_path)
         sys.stderr = open("err", "w", buffering=1)  # noqa: SIM115
         if interrupted:

@@ -79,7 +79,7 @@ class Detector(BaseEstimator):
             with show_progress(self.verbose, type(self).__name__, 0, total) as progress:
                 before, history = pretrain(rows, plan, row_shape(data), progress)
                 c = centre(before, rows, self.eps)
-                encoder, more = train_encoder(before, c, rows, plan, progress)
+                encoder, more = train_encoder(before, c, rows, plan, progress, plan.pretrain_steps)
                 run = self._run(encoder, rows, plan, history.entries + more.entries)
                 c64 = c.cpu().double().numpy()
                 scores = _distance(run.outputs(data.x), c64)
@@ -171,7 +171,8 @@ class Detector(BaseEstimator):
         """(N,) each row's score by a second stage without it. Pretraining and centre never see anomalies at all."""
         fold, scores = folds(anomalous, _FOLDS, plan.seed), np.empty(data.n_rows)
         for k in range(int(fold.max()) + 1):
-            encoder, _ = train_encoder(before, c, rows.without(fold == k), plan, progress)
+            done = plan.pretrain_steps + (k + 1) * plan.steps
+            encoder, _ = train_encoder(before, c, rows.without(fold == k), plan, progress, done)
             run = self._run(encoder, rows, plan, [])
             scores[fold == k] = _distance(run.outputs(data.x[fold == k]), c.cpu().double().numpy())
         return scores

@@ -30,13 +30,15 @@ def marked(X: Any, y: Any) -> Partial:
             "Use fewer of them, or smaller ones: fewlabels.data.load(path, size=...)."
         )
     n = len(x)
+    if n < 2:
+        raise InputError(f"X has {n} sample; a detector learns what rows have in common, so give 2 or more.")
     codes, rows = np.empty(0, np.int64), np.empty(0, np.int64)
     if y is not None:
         labels = read_labels(y)
         if labels.n_rows != n:
             raise InputError(f"X has {n} rows, y has {labels.n_rows}. Give one mark for each row of X.")
         codes, rows = as_codes(labels.values, labels.rows), labels.rows
-    if n and np.count_nonzero(codes == ANOMALY) == n:
+    if np.count_nonzero(codes == ANOMALY) == n:
         raise InputError(f"y calls all {n} rows anomalies (1). Add rows that are normal (0) or unlabeled (-1).")
     return Partial(x, codes, rows, np.array([NORMAL, ANOMALY]), form.kind, form.feature_names)
 

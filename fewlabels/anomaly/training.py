@@ -121,9 +121,9 @@ def off_zero(c: Tensor, eps: float) -> Tensor:
 
 
 def train_encoder(
-    encoder: nn.Module, c: Tensor, rows: Rows, plan: Plan, progress: Progress
+    encoder: nn.Module, c: Tensor, rows: Rows, plan: Plan, progress: Progress, done: int
 ) -> tuple[nn.Module, History]:
-    """A copy of the encoder after the second stage, in evaluation mode.
+    """A copy of the encoder after the second stage, in evaluation mode; `done` is the number of steps before it.
 
     Every step has `batch_size` unlabeled rows and a few labeled ones. Drawn from all rows together, a batch would
     hardly ever have one of ten labels.
@@ -139,7 +139,7 @@ def train_encoder(
         distance = (codes - c).square().sum(1)
         return objective(distance[: len(u)], distance[len(u) :], sign[torch.from_numpy(j)], plan.eta)
 
-    history = _descend(encoder, loss, plan.steps, plan, progress, plan.pretrain_steps, "training")
+    history = _descend(encoder, loss, plan.steps, plan, progress, done, "training")
     return encoder.eval(), history
 
 
