@@ -172,8 +172,7 @@ def _restore_run(about: dict[str, Any], tensors: dict[str, Tensor], form: Form, 
     module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
     low, high = about["levels"]
     scaling = Scaling(form.kind, tensors["scaling.mean"].numpy(), tensors["scaling.std"].numpy(), low, high)
-    # files of before there were monitors have none
-    findings = tuple(Finding(**finding | {"rows": tuple(finding["rows"])}) for finding in about.get("findings", ()))
+    findings = tuple(Finding(**finding | {"rows": tuple(finding["rows"])}) for finding in about["findings"])
     torch.device(about["facts"]["device"])  # raises now, not at the first prediction
     network = module.eval().requires_grad_(False)
     return Run(network, scaling, numbers(about["history"]), about["facts"], findings)
@@ -194,5 +193,5 @@ def _restore_targets(model: Any, about: dict[str, Any], transduction: Any) -> No
     check_type(dtype, len(values))
     model.classes_ = np.array(values, dtype=dtype)
     if isinstance(model, DeepClassifier):
-        model.temperature_ = float(about.get("temperature", 1.0))  # files of before there was one have none
+        model.temperature_ = float(about["temperature"])
     model.transduction_ = model.classes_[transduction]

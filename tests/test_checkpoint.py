@@ -15,6 +15,8 @@ from fewlabels.container import pack, read_container, write_container
 from fewlabels.errors import InputError, SaveError, UnsafeFileError
 from fewlabels.files import read_json
 from fewlabels.method import Net
+from fewlabels.monitors.looks import Watched
+from fewlabels.saver import Saver
 from fewlabels.tasks import Classes
 from fewlabels.train import sgd
 
@@ -181,13 +183,19 @@ def test_a_run_that_came_back_remembers_where_it_was_in_between(tmp_path, monkey
     real, place = identity.environment, "fewlabels.run.environment"
     (x, y), model = killing.make("fixmatch", tmp_path)
     model.fit(x, y)
-    sorted((tmp_path / "checkpoint").iterdir())[-1].unlink()  # one step is left to do
+    last = sorted((tmp_path / "checkpoint").iterdir())[-1]
+    last.unlink()  # one step is left to do
     with monkeypatch.context() as patch:
         patch.setattr(place, lambda device: real(device) | {"threads": "64"})
         with pytest.warns(UserWarning, match="elsewhere"):
             model.fit(x, y)
+    about, _ = read_container(last, "checkpoint")
+    assert [environment["threads"] for environment in about["environments"]] == ["1", "64"]
+    saver = Saver(tmp_path, about["identity"], real(torch.device("cpu")), *[None] * 3)
+    saver.watched, saver.net = Watched(np.arange(0), torch.empty(0), 3), Net(nn.Linear(1, 1), Classes(3))
     with pytest.warns(UserWarning, match="threads 64 then, 1 now"):
-        model.fit(x, y)
+        saver._take(about)
+    assert saver.environments == about["environments"]
 
 
 # --- what is gathered comes back -------------------------------------------------------------
@@ -203,7 +211,7 @@ def test_state_of_any_form_comes_back_and_momentum_keeps_its_layout():
     optimizer.step()
     state = {"a": {"b.c": torch.arange(3), "empty": {}}, "grown": torch.ones(2, 2).double(), "nothing": {}}
     tensors, listed = gather(net, optimizer, state)
-    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    tensors = {name: tensor.contiguous().clone() for name, tensor in tensors.items()}  # as files hold them
     other = Net(deepcopy(network), Classes(2))
     for parameter in other.student.parameters():
         parameter.data.zero_()
@@ -216,4 +224,4 @@ def test_state_of_any_form_comes_back_and_momentum_keeps_its_layout():
     for a, b in zip(net.student.parameters(), other.student.parameters(), strict=True):
         one, two = optimizer.state[a]["momentum_buffer"], fresh.state[b]["momentum_buffer"]
         assert torch.equal(one, two)
-        assert two.stride() == b.stride()
+        assert two.stride() == b.stride() == one.stride()

@@ -198,6 +198,16 @@ def node(value):
     return lambda about, tensors: about.update(model=value)
 
 
+def inside(value):
+    """A part of a classical model is this."""
+
+    def change(about, tensors):
+        (part,) = (pair for pair in about["model"]["fitted"]["dict"] if pair[0] == "estimator_")
+        part[1] = value
+
+    return change
+
+
 def estimator(name, params=(), fitted=()):
     return {
         "estimator": name,
@@ -275,16 +285,16 @@ def hostile(whole):
         "classes that are objects of a structure": edited(deep, setting("classes.dtype", "O,O")),
         "a row of 10^12 columns": edited(deep, setting("form.shape", [10**12])),
         "a device that is a path": edited(deep, setting("facts.device", "/etc/passwd")),
-        "a classical class os.system": edited(classical, node(estimator("os.system"))),
-        "a classical class by path": edited(classical, node(estimator("sklearn.svm.SVC"))),
+        "a classical class os.system": edited(classical, inside(estimator("os.system"))),
+        "a classical class by path": edited(classical, inside(estimator("sklearn.svm.SVC"))),
         "a Pipeline with a cache of pickles": edited(
-            classical, node(estimator("Pipeline", [["steps", []], ["memory", "/tmp/evil"]]))
+            classical, inside(estimator("Pipeline", [["steps", []], ["memory", "/tmp/evil"]]))
         ),
         "sparse rows that point outside": edited(classical, _wild_csr),
         "texts of 2 GB each": edited(
-            classical, node({"items": ["a"], "dtype": "<U500000000", "codes": {"array": "x"}})
+            classical, inside({"items": ["a"], "dtype": "<U500000000", "codes": {"array": "model.labeled_iter_"}})
         ),
-        "an array that is not there": edited(classical, node({"array": "../../etc/passwd"})),
+        "an array that is not there": edited(classical, inside({"array": "../../etc/passwd"})),
         "a model that is a number": edited(classical, node(7)),
         "a model that is another one": edited(classical, node(estimator("GaussianNB"))),
     }  # fmt: skip
@@ -298,7 +308,7 @@ def _wild_csr(about, tensors):
         "p": torch.tensor([0, 1]),
         "s": torch.tensor([1, 2]),
     }
-    about["model"] = {"csr": [{"array": name} for name in "dips"]}
+    inside({"csr": [{"array": name} for name in "dips"]})(about, tensors)
 
 
 WATCHED = (
@@ -391,6 +401,12 @@ def test_loading_and_predicting_runs_nothing_else(what, whole, tmp_path):
     x, _ = killing.table()
     fl.load(tmp_path).predict_proba(x)  # what is imported when first needed
     assert audited(lambda: fl.load(tmp_path).predict_proba(x)) == 0
+
+
+def test_a_file_does_not_say_where_a_refit_would_write(whole, tmp_path):
+    content = edited(whole["deep model"][0], setting("params.folder", "/tmp/elsewhere"))
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert fl.load(tmp_path).get_params()["folder"] is None
 
 
 def test_link_or_folder_in_place_of_the_file(tmp_path):

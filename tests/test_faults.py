@@ -283,10 +283,31 @@ def test_metrics_that_cannot_be_written_are_written_later(tmp_path, monkeypatch)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == list(range(1, killing.STEPS + 1))
 
 
+def fail_at(steps, monkeypatch):
+    """Saves of these steps fail."""
+    real = Checkpoints.save
+
+    def save(self, step, about, tensors):
+        if step in steps:
+            raise SaveError("cannot write")
+        real(self, step, about, tensors)
+
+    often(monkeypatch)
+    monkeypatch.setattr(Checkpoints, "save", save)
+
+
+def test_failures_with_a_success_between_are_not_in_a_row(tmp_path, monkeypatch):
+    (x, y), model = killing.make("fixmatch", tmp_path)
+    fail_at((1, 2, 4, 5), monkeypatch)
+    with pytest.warns(UserWarning, match="tried again") as said:
+        model.fit(x, y)
+    assert len(said) == 4
+
+
 def test_a_finished_training_is_not_lost_because_its_last_checkpoint_is(tmp_path, monkeypatch):
     (x, y), model = killing.make("fixmatch", tmp_path)
-    Disk(monkeypatch, 7, stays=True)
-    with pytest.warns(UserWarning, match="There is no checkpoint yet"):
+    fail_at((4, 5, 6), monkeypatch)
+    with pytest.warns(UserWarning, match="The last checkpoint is of step 3"):
         model.fit(x, y)
     assert model.predict(x).shape == y.shape
 
@@ -403,6 +424,19 @@ def test_the_step_of_the_signal_is_saved_not_an_earlier_one(tmp_path):
 
     assert killing.in_child(child) == 130
     assert max(path.stem for path in (tmp_path / "run" / "checkpoint").iterdir()) == "step-000000003"
+
+
+def test_a_signal_during_the_last_checkpoint_is_not_lost(tmp_path, monkeypatch):
+    (x, y), model = killing.make("fixmatch", tmp_path)
+    real = Checkpoints.save
+
+    def save(self, step, about, tensors):
+        os.kill(os.getpid(), signal.SIGINT)
+        real(self, step, about, tensors)
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 6 of 6; saved in"):
+        model.fit(x, y)
 
 
 def test_an_interrupt_on_a_full_disk_says_that_nothing_was_saved(tmp_path, monkeypatch):

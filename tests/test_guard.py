@@ -68,8 +68,8 @@ class _Spoilt(torch.autograd.Function):
         return torch.full(ctx.shape, ctx.value), None
 
 
-def options(method, **more):
-    return Options(method, network="mlp-8-1", steps=STEPS, batch_size=4, unlabeled_ratio=2, verbose=False, **more)
+def options(method, steps=STEPS, **more):
+    return Options(method, network="mlp-8-1", steps=steps, batch_size=4, unlabeled_ratio=2, verbose=False, **more)
 
 
 def run(method, **more):
@@ -198,6 +198,25 @@ def test_a_fused_optimizer_skips_the_step_and_all_later_ones_until_somebody_look
     assert len(weights) <= at + 51  # looked at every 50 steps even if nobody asks
     assert all(not torch.equal(a, b) for a, b in pairwise(weights[: at + 1]))
     assert all(torch.equal(weights[at], later) for later in weights[at:])
+
+
+@dataclasses.dataclass(frozen=True)
+class Late(methods.Supervised):
+    """Supervised training that is not finite from one step on."""
+
+    def loss(self, net, batch, state):
+        loss, metrics, state = super().loss(net, batch, state)
+        return loss * (float("nan") if round(net.progress * 450) >= 301 else 1.0), metrics, state
+
+
+def test_no_checkpoint_is_written_of_steps_at_which_nobody_looked(tmp_path, monkeypatch):
+    """450 steps have a point of the history, and so a look, every third step; saved is after each."""
+    monkeypatch.setattr("fewlabels.run.sgd", lambda network, *_: fused(network))
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+    monkeypatch.setattr("os.fsync", lambda _: None)  # 600 of them take a while
+    with pytest.raises(DivergenceError, match="step 302 of 450"):
+        run(Late(), folder=tmp_path, steps=450)
+    assert max(path.stem for path in (tmp_path / "checkpoint").iterdir()) == "step-000000301"
 
 
 def test_looking_is_one_transfer_for_many_steps(monkeypatch):
