@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from fewlabels.audits.finding import Finding
 
-# Total variance of the codes over the squared length of the centre. Healthy trainings: see tests/test_anomaly.py
+# Total variance of the codes over the squared length of the centre. Healthy trainings (tables and images of
+# benchmarks/anomalies.py): 7e-4 to 1.6
 LEAST_SPREAD = 1e-7
-# Interquartile range of the distances over their median
+# Interquartile range of the distances over their median. The same trainings: 0.87 to 2.6
 LEAST_DIFFERENCE = 1e-2
 
 
