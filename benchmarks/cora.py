@@ -205,7 +205,7 @@ def cell(rows, entry, standard):
         return "–"
     values = np.array(list(scores.values()))
     text = f"{values.mean():.1f}"
-    if values.std() > 0:
+    if values.std() > 1e-9:  # classical ones draw nothing
         half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
         text += f" ± {half:.1f}"
     both = [seed for seed in scores if seed in base]

@@ -83,7 +83,8 @@ class GraphClassifier(ClassicalClassifier):
     patience : steps without a better step on the validation nodes after which training ends
     lr : of Adam at the first step, then lr * cos(7 pi t / 16 T); None takes 0.01, 0.005 for "gat", 0.2 for "sgc"
     weight_decay : None takes 5e-4, 5e-3 for "appnp", 5e-5 for "sgc"; on the first layer, for "gat" on all
-    average : decay of the moving average of the weights, which is the model that predicts; 0: the last weights
+    average : decay of the moving average of the weights, which is the model that predicts; None takes 0.999, and for
+        "supervised" 0, the last weights, as in the papers
     verbose : "auto" and True show progress, False nothing
     random_state : seed; the same seed, versions and threads give the same bits
 
@@ -137,7 +138,7 @@ class GraphClassifier(ClassicalClassifier):
         patience: int = 100,
         lr: float | None = None,
         weight_decay: float | None = None,
-        average: float = 0.999,
+        average: float | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -161,8 +162,8 @@ class GraphClassifier(ClassicalClassifier):
         self.random_state = random_state
 
     def baseline(self) -> GraphClassifier:
-        """The same network on the same graph, trained on the labeled nodes alone."""
-        return GraphClassifier(**(self.get_params(deep=False) | {"method": "supervised"}))
+        """The same network on the same graph, averaged alike, trained on the labeled nodes alone."""
+        return GraphClassifier(**(self.get_params(deep=False) | {"method": "supervised", "average": self._average()}))
 
     def fit(self, X: Any, y: Any, graph: Any = None, *, validation: Any = None) -> Self:
         """Train on all nodes; y marks unlabeled ones with -1, None, NaN or "".
@@ -256,7 +257,7 @@ class GraphClassifier(ClassicalClassifier):
         method = recipes.as_method(self.method)
         check_method(method)
         check_number("patience", self.patience, 1, whole=True)
-        check_number("average", self.average, 0, np.nextafter(1, 0))
+        check_number("average", self._average(), 0, np.nextafter(1, 0))
         if not isinstance(self.augment, Graphs) and self.augment != "auto":
             raise OptionError(f"augment={self.augment!r}; expected 'auto' or fl.augment.Graphs(...).")
         return NodeOptions(
@@ -266,11 +267,16 @@ class GraphClassifier(ClassicalClassifier):
             patience=int(self.patience),
             lr=float(architecture.lr),
             weight_decay=float(architecture.weight_decay),
-            average=float(self.average),
+            average=float(self._average()),
             rows=architecture.rows,
             verbose=self.verbose,
             seed=check_seed(self.random_state),
         )
+
+    def _average(self) -> float:
+        if self.average is not None:
+            return self.average
+        return 0.999 if recipes.as_method(self.method).augment else 0.0
 
     def _graph(self, x: Any, graph: Any, seed: int) -> csr_array:
         if graph is not None:

@@ -115,7 +115,7 @@ def test_methods_that_add_up_rows_are_refused(method):
 CHANGED = [
     *[
         ("gcn", option)
-        for option in ("width=5", "dropout=0.1", "steps=9", "lr=0.02", "weight_decay=0.5", "average=0.0")
+        for option in ("width=5", "dropout=0.1", "steps=9", "lr=0.02", "weight_decay=0.5", "average=0.9")
     ],
     *[("gcn", option) for option in ("scaling='none'", "scaling='rows'", "random_state=1")],
     *[("gat", option) for option in ("width=3", "heads=2", "dropout=0.2")],
