@@ -24,10 +24,10 @@ import fewlabels as fl
 from fewlabels.graph.features import learn_features
 from fewlabels.graph.propagation import with_loops
 from fewlabels.graph.reading import read_graph
-from fewlabels.graph_classifier import ARCHITECTURES, _build, _tensor
 from fewlabels.intervals import nadeau_bengio
 from fewlabels.methods import Supervised
 from fewlabels.networks.sparse import normalized
+from fewlabels.node_networks import ARCHITECTURES, as_tensor, build
 from fewlabels.node_training import GraphNet, NodeData, NodeOptions, _adam, _batches
 from fewlabels.partial_labels import partial
 from fewlabels.tasks import Classes
@@ -143,7 +143,7 @@ def their_epochs(kind, x, graph, rows, y):
 def our_epochs(kind, x, adjacency, data):
     """The training loop of `GraphClassifier` as it is, moving average included."""
     torch.manual_seed(0)
-    network = _build(ARCHITECTURES[kind], data.x.shape[1], data.n_classes)
+    network = build(ARCHITECTURES[kind], data.x.shape[1], data.n_classes)
     options = NodeOptions(Supervised(), fl.augment.Graphs(), 10**6, 100, 0.01, 5e-4, 0.999, 2**62, False, 0)
     nodes = NodeData(x, adjacency, data, data.labeled[:0], data.y[:0])
     net, stream = GraphNet(network, Classes(data.n_classes)), _batches(nodes, normalized(adjacency), options)
@@ -169,11 +169,11 @@ def speed(rounds=7):
     dense = torch.from_numpy(ours_x.toarray())
     pairs = torch.from_numpy(np.stack(weights.nonzero()).astype(np.int64))
     # its memory-saving form, a sparse matrix in place of pairs
-    matrix = torch.sparse_coo_tensor(pairs, torch.ones(pairs.shape[1]), weights.shape).to_sparse_csr()
+    matrix = torch.sparse_cooas_tensor(pairs, torch.ones(pairs.shape[1]), weights.shape).to_sparse_csr()
     labeled, targets = torch.from_numpy(data.labeled), torch.from_numpy(data.y)
     for kind in ("gcn", "gat", "appnp"):
         loops = {
-            "fewlabels": our_epochs(kind, _tensor(ours_x), _tensor(with_loops(weights)), data),
+            "fewlabels": our_epochs(kind, as_tensor(ours_x), as_tensor(with_loops(weights)), data),
             "PyG edge_index": their_epochs(kind, dense, pairs, labeled, targets),
             "PyG sparse matrix": their_epochs(kind, dense, matrix, labeled, targets),
         }

@@ -19,8 +19,9 @@ import fewlabels as fl
 from fewlabels.errors import InputError, OptionError, SaveError, UnsafeFileError
 from fewlabels.graph.propagation import with_loops
 from fewlabels.graph.reading import read_edges, read_graph
-from fewlabels.graph_classifier import ARCHITECTURES, GraphClassifier, _tensor
+from fewlabels.graph_classifier import GraphClassifier
 from fewlabels.networks.sparse import normalized
+from fewlabels.node_networks import ARCHITECTURES, as_tensor
 from fewlabels.node_training import NodeData, _batches
 from fewlabels.partial_labels import partial
 
@@ -171,7 +172,7 @@ def test_same_seed_same_bits_and_the_global_state_is_left_alone(name):
 def test_views_of_one_step_differ_and_labeled_nodes_see_the_whole_graph():
     X, edges, truth = blocks()
     found = model("gcn", "mean_teacher", steps=2)
-    data, adjacency = partial(X, marked(truth)), _tensor(with_loops(read_graph(edges, N)))
+    data, adjacency = partial(X, marked(truth)), as_tensor(with_loops(read_graph(edges, N)))
     nodes = NodeData(torch.from_numpy(X).float(), adjacency, data, data.labeled[:0], data.y[:0])
     clean = normalized(adjacency)
     first, second = _batches(nodes, clean, found._options(found._resolved()))

@@ -28,6 +28,7 @@ LAYERS = [
         "estimators",
         "classical",
         "model_files",
+        "node_networks",
         "node_training",
         "graph_classifier",
     },

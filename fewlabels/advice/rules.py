@@ -16,7 +16,13 @@ from fewlabels.classical import registry
 from fewlabels.estimators import NAMES, learns
 from fewlabels.methods import NAMES as RECIPES
 
-GRAPH = ("label_propagation", "label_spreading", "poisson_learning", "label_propagation_regressor")
+GRAPH = (
+    "label_propagation",
+    "label_spreading",
+    "poisson_learning",
+    "correct_and_smooth",
+    "label_propagation_regressor",
+)
 MOST_OF_A_FAMILY = 2  # a third method of the same idea would tell little more
 FAMILY = {
     name: family
