@@ -38,6 +38,7 @@ results: $(VENV)/.dev
 	$(BIN)/python benchmarks/gate.py --docs
 	$(BIN)/python benchmarks/monitors.py --docs
 	$(BIN)/python benchmarks/anomalies.py --docs
+	$(BIN)/python benchmarks/cora.py --docs
 	$(BIN)/python benchmarks/summary.py
 	$(BIN)/python benchmarks/two_moons.py
 

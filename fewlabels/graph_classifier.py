@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack, issparse, vstack
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
 
 from fewlabels import recipes
 from fewlabels.augment import Graphs
@@ -19,45 +18,18 @@ from fewlabels.classical.checking import check_choice, check_number
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.features import FeatureScaling, learn_features
 from fewlabels.graph.neighbors import nearest, prepare
-from fewlabels.graph.propagation import propagate, with_loops
+from fewlabels.graph.propagation import with_loops
 from fewlabels.graph.reading import read_edges, read_graph
 from fewlabels.graph.threads import copied
 from fewlabels.graph.weights import affinities, edges
 from fewlabels.method import Method
-from fewlabels.networks.graph import APPNP, GAT, GCN, Linear, Nodes
-from fewlabels.networks.sparse import Pattern, Sparse, normalized
+from fewlabels.node_networks import ARCHITECTURES, SIZES, Architecture, answers, build, inputs
 from fewlabels.node_training import NodeData, NodeOptions, check_method, train_nodes
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
 from fewlabels.seeds import check_seed
 
 Floats = NDArray[np.float64]
-
-
-class Architecture(NamedTuple):
-    """A network and what its paper trains it with; None: it has no such option."""
-
-    network: type[nn.Module]
-    steps: int
-    lr: float
-    weight_decay: float
-    dropout: float
-    width: int | None = None
-    heads: int | None = None
-    hops: int | None = None
-    alpha: float | None = None
-    rows: int = 2**62  # labeled nodes a step, and as many others
-
-
-ARCHITECTURES = {
-    "gcn": Architecture(GCN, 200, 0.01, 5e-4, 0.5, width=16),
-    "gat": Architecture(GAT, 400, 0.005, 5e-4, 0.6, width=8, heads=8),
-    "appnp": Architecture(APPNP, 200, 0.01, 5e-3, 0.5, width=64, hops=10, alpha=0.1),
-    # answers a row at a time, so a step need not read them all
-    "sgc": Architecture(Linear, 100, 0.2, 5e-5, 0.0, hops=2, alpha=0.0, rows=10_000),
-}
-_SIZES = ("width", "heads", "hops")  # whole numbers
-_ASKED = 100_000  # nodes of "sgc" answered at a time
 
 
 class GraphClassifier(ClassicalClassifier):
@@ -83,7 +55,8 @@ class GraphClassifier(ClassicalClassifier):
     patience : steps without a better step on the validation nodes after which training ends
     lr : of Adam at the first step, then lr * cos(7 pi t / 16 T); None takes 0.01, 0.005 for "gat", 0.2 for "sgc"
     weight_decay : None takes 5e-4, 5e-3 for "appnp", 5e-5 for "sgc"; on the first layer, for "gat" on all
-    average : decay of the moving average of the weights, which is the model that predicts; 0: the last weights
+    average : decay of the moving average of the weights, which is the model that predicts; None takes 0.999, and for
+        "supervised" 0, the last weights, as in the papers
     verbose : "auto" and True show progress, False nothing
     random_state : seed; the same seed, versions and threads give the same bits
 
@@ -137,7 +110,7 @@ class GraphClassifier(ClassicalClassifier):
         patience: int = 100,
         lr: float | None = None,
         weight_decay: float | None = None,
-        average: float = 0.999,
+        average: float | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
@@ -161,8 +134,8 @@ class GraphClassifier(ClassicalClassifier):
         self.random_state = random_state
 
     def baseline(self) -> GraphClassifier:
-        """The same network on the same graph, trained on the labeled nodes alone."""
-        return GraphClassifier(**(self.get_params(deep=False) | {"method": "supervised"}))
+        """The same network on the same graph, averaged alike, trained on the labeled nodes alone."""
+        return GraphClassifier(**(self.get_params(deep=False) | {"method": "supervised", "average": self._average()}))
 
     def fit(self, X: Any, y: Any, graph: Any = None, *, validation: Any = None) -> Self:
         """Train on all nodes; y marks unlabeled ones with -1, None, NaN or "".
@@ -183,12 +156,12 @@ class GraphClassifier(ClassicalClassifier):
         partial, judges, y_judges = _without(data, validation)
         scaling = learn_features(x, self.scaling)
         adjacency = with_loops(weights)
-        seen = _inputs(scaling(x), adjacency, architecture)
+        seen = inputs(scaling(x), adjacency, architecture)
         with torch.random.fork_rng([]):
             torch.manual_seed(options.seed)
-            network = _build(architecture, x.shape[1], data.n_classes)
+            network = build(architecture, x.shape[1], data.n_classes)
             run = train_nodes(network, NodeData(*seen, partial, judges, y_judges), options)
-        proba = _answers(run.network, *seen, 0)
+        proba = answers(run.network, *seen, 0)
         self.scaling_ = vars(scaling)
         self.weights_ = {name: tensor.numpy() for name, tensor in run.network.state_dict().items()}
         self.history_, self.findings_ = run.history, run.findings
@@ -225,9 +198,9 @@ class GraphClassifier(ClassicalClassifier):
         stack = vstack if issparse(rows) else np.vstack
         x = scaling(stack([self.X_, rows]))
         with torch.random.fork_rng([]):
-            network = _build(architecture, self.n_features_in_, len(self.classes_))
+            network = build(architecture, self.n_features_in_, len(self.classes_))
         network.load_state_dict({name: torch.from_numpy(array) for name, array in self.weights_.items()})
-        return _answers(network.eval(), *_inputs(x, with_loops(weights), architecture), n)
+        return answers(network.eval(), *inputs(x, with_loops(weights), architecture), n)
 
     def predict(self, X: Any, edges: Any = None) -> NDArray[Any]:
         """(M,) the likeliest class of each new node, in the type of y; parameters as in `predict_proba`."""
@@ -239,14 +212,14 @@ class GraphClassifier(ClassicalClassifier):
         """The architecture with the user's options in place of the paper's."""
         check_choice("architecture", self.architecture, tuple(ARCHITECTURES))
         found = ARCHITECTURES[self.architecture]
-        for name in ("steps", "lr", "weight_decay", "dropout", *_SIZES, "alpha"):
+        for name in ("steps", "lr", "weight_decay", "dropout", *SIZES, "alpha"):
             value = getattr(self, name)
             if value is None:
                 continue
             if getattr(found, name) is None:
                 having = [other for other, its in ARCHITECTURES.items() if getattr(its, name) is not None]
                 raise OptionError(f"{self.architecture} has no {name}; {', '.join(having)} does. Leave it at None.")
-            whole = name in (*_SIZES, "steps")
+            whole = name in (*SIZES, "steps")
             most = np.nextafter(1, 0) if name == "dropout" else 1 if name == "alpha" else np.inf
             check_number(name, value, int(whole), most, whole=whole)
             found = found._replace(**{name: value})
@@ -256,7 +229,7 @@ class GraphClassifier(ClassicalClassifier):
         method = recipes.as_method(self.method)
         check_method(method)
         check_number("patience", self.patience, 1, whole=True)
-        check_number("average", self.average, 0, np.nextafter(1, 0))
+        check_number("average", self._average(), 0, np.nextafter(1, 0))
         if not isinstance(self.augment, Graphs) and self.augment != "auto":
             raise OptionError(f"augment={self.augment!r}; expected 'auto' or fl.augment.Graphs(...).")
         return NodeOptions(
@@ -266,11 +239,16 @@ class GraphClassifier(ClassicalClassifier):
             patience=int(self.patience),
             lr=float(architecture.lr),
             weight_decay=float(architecture.weight_decay),
-            average=float(self.average),
+            average=float(self._average()),
             rows=architecture.rows,
             verbose=self.verbose,
             seed=check_seed(self.random_state),
         )
+
+    def _average(self) -> float:
+        if self.average is not None:
+            return self.average
+        return 0.999 if recipes.as_method(self.method).augment else 0.0
 
     def _graph(self, x: Any, graph: Any, seed: int) -> csr_array:
         if graph is not None:
@@ -315,36 +293,3 @@ def _without(data: Partial, validation: Any) -> tuple[Partial, NDArray[np.int64]
         raise InputError(f"class {name!r} has labels on validation nodes only. Label other nodes of it, too.")
     partial = dataclasses.replace(data, y=data.y[~chosen], labeled=data.labeled[~chosen])
     return partial, data.labeled[chosen], data.y[chosen]
-
-
-def _build(architecture: Architecture, n_features: int, n_classes: int) -> nn.Module:
-    sizes = {name: getattr(architecture, name) for name in (*_SIZES, "alpha", "dropout")}
-    if architecture.network is Linear:
-        sizes = {"dropout": architecture.dropout}
-    given = {name: value for name, value in sizes.items() if value is not None}
-    return architecture.network(n_features, n_classes, **given)
-
-
-def _inputs(x: Any, adjacency: csr_array, architecture: Architecture) -> tuple[Tensor | Sparse, Sparse]:
-    """Features and A + I as a network takes them; propagated features need no edges any more."""
-    if architecture.network is Linear:
-        x = propagate(x, adjacency, architecture.hops or 0, architecture.alpha or 0.0)
-        adjacency = csr_array(adjacency.shape, dtype=np.float32)
-    return _tensor(x), _tensor(adjacency)  # type: ignore[return-value]
-
-
-def _tensor(x: Any) -> Tensor | Sparse:
-    if not issparse(x):
-        return torch.from_numpy(np.ascontiguousarray(x))
-    x.sort_indices()
-    return Sparse(Pattern.of(x), torch.from_numpy(x.data.astype(np.float32)))
-
-
-@torch.no_grad()
-def _answers(network: nn.Module, x: Tensor | Sparse, adjacency: Sparse, first: int) -> Floats:
-    """Probabilities of the nodes from `first` on."""
-    edges, rows = normalized(adjacency), torch.arange(first, adjacency.pattern.shape[0])
-    size = _ASKED if isinstance(network, Linear) else max(1, len(rows))
-    parts = [network(Nodes(x, edges, part)).double().softmax(1) for part in torch.split(rows, size)]
-    out: Floats = torch.cat(parts).numpy()
-    return out

@@ -159,7 +159,11 @@ def _batches(data: NodeData, edges: Sparse, options: NodeOptions) -> Iterator[Ba
 
         def view(name: str, stream: int, asked: Tensor, step: int = step) -> Nodes:
             make = options.augment.strong if name == "strong" else options.augment.weak
-            return Nodes(*make(data.x, data.adjacency, (seed, stream, step)), asked)
+            x = data.x
+            if isinstance(x, Tensor) and not len(edges.values):
+                # without edges the others need not be looked at: of a million rows a step asks for a few
+                x, asked = x[asked], torch.arange(len(asked))
+            return Nodes(*make(x, data.adjacency, (seed, stream, step)), asked)
 
         batch: Any = Batch(
             cast(Tensor, Nodes(data.x, edges, labeled[picked])),

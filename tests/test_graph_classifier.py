@@ -1,5 +1,6 @@
 """GraphClassifier: what it promises as an estimator, what it reads, and what it refuses."""
 
+import itertools
 import json
 import warnings
 
@@ -17,9 +18,14 @@ from torch_geometric.data import Data
 import fewlabels as fl
 from fewlabels.container import read_container, write_container
 from fewlabels.errors import InputError, OptionError, SaveError, UnsafeFileError
+from fewlabels.graph.propagation import with_loops
 from fewlabels.graph.reading import read_edges, read_graph
-from fewlabels.graph_classifier import ARCHITECTURES, GraphClassifier
+from fewlabels.graph_classifier import GraphClassifier
 from fewlabels.model_files import FILE
+from fewlabels.networks.sparse import normalized
+from fewlabels.node_networks import ARCHITECTURES, as_tensor
+from fewlabels.node_training import NodeData, _batches
+from fewlabels.partial_labels import partial
 
 ALL = list(ARCHITECTURES)
 N = 60
@@ -117,7 +123,7 @@ def test_methods_that_add_up_rows_are_refused(method):
 CHANGED = [
     *[
         ("gcn", option)
-        for option in ("width=5", "dropout=0.1", "steps=9", "lr=0.02", "weight_decay=0.5", "average=0.0")
+        for option in ("width=5", "dropout=0.1", "steps=9", "lr=0.02", "weight_decay=0.5", "average=0.9")
     ],
     *[("gcn", option) for option in ("scaling='none'", "scaling='rows'", "random_state=1")],
     *[("gat", option) for option in ("width=3", "heads=2", "dropout=0.2")],
@@ -163,6 +169,22 @@ def test_same_seed_same_bits_and_the_global_state_is_left_alone(name):
     assert same(first, second)
     assert torch.equal(before, torch.get_rng_state())
     assert not same(first, model(name, "mean_teacher", random_state=1).fit(X, marked(truth), edges))
+
+
+def test_views_of_one_step_differ_and_labeled_nodes_see_the_whole_graph():
+    X, edges, truth = blocks()
+    found = model("gcn", "mean_teacher", steps=2)
+    data, adjacency = partial(X, marked(truth)), as_tensor(with_loops(read_graph(edges, N)))
+    nodes = NodeData(torch.from_numpy(X).float(), adjacency, data, data.labeled[:0], data.y[:0])
+    clean = normalized(adjacency)
+    first, second = _batches(nodes, clean, found._options(found._resolved()))
+    for batch in (first, second):
+        assert batch.x.edges is clean
+        assert batch.x.rows.tolist() == list(range(12))
+        assert batch.rows.tolist() == list(range(N))
+    views = [first.u[0], first.u[1], second.u[0]]
+    for a, b in itertools.combinations(views, 2):
+        assert not torch.equal(a.edges.values, b.edges.values)
 
 
 def test_marks_carry_nothing():
@@ -391,7 +413,10 @@ def test_bad_edges_of_new_nodes(edges, message):
 
 def test_edges_of_new_nodes_go_both_ways_among_them():
     found = read_edges([[5, 4], [5, 0], [4, 3]], 4, 2).toarray()
-    np.testing.assert_array_equal(found, [[0, 0, 0, 1, 0, 1], [1, 0, 0, 0, 1, 0]])
+    expected = [[0, 0, 0, 1, 0, 1], [1, 0, 0, 0, 1, 0]]
+    np.testing.assert_array_equal(found, expected)
+    one_way = csr_array(np.array([[0, 0, 0, 1.0, 0, 1], [1, 0, 0, 0, 0, 0]]))
+    np.testing.assert_array_equal(read_edges(one_way, 4, 2).toarray(), expected)
 
 
 # features

@@ -19,8 +19,8 @@ LAYERS = [
     {"methods", "scaling", "batches", "probing", "guard", "train", "container", "checkpoint", "identity"},
     {"graph", "audits"},
     {"monitors"},
-    {"recipes", "saver", "run", "deep", "segmenter", "noisy_student", "estimators", "classical", "node_training"}
-    | {"graph_classifier"},
+    {"recipes", "saver", "run", "deep", "segmenter", "noisy_student", "estimators", "classical"}
+    | {"node_networks", "node_training", "graph_classifier"},
     {"anomaly", "model_files"},
     {"pairs", "records"},
     {"ledger", "repeats"},

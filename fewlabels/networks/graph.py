@@ -6,6 +6,7 @@ holds the features.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -87,7 +88,9 @@ class Attention(nn.Module):
         super().__init__()
         self.drop, self.dropout, self.heads = Dropout(dropout), dropout, heads
         self.weight, self.bias = _weight(n_in, heads * n_out), nn.Parameter(torch.zeros(heads * n_out))
-        self.u, self.v = (nn.Parameter(nn.init.xavier_uniform_(torch.empty(1, heads, n_out))) for _ in range(2))
+        # Glorot's bound for each head by itself, a layer of n_out inputs and one output
+        bound = math.sqrt(6 / (n_out + 1))
+        self.u, self.v = (nn.Parameter(torch.empty(1, heads, n_out).uniform_(-bound, bound)) for _ in range(2))
 
     def forward(self, x: Tensor | Sparse, edges: Sparse) -> Tensor:
         pattern = edges.pattern
