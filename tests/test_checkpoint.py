@@ -192,7 +192,10 @@ def test_a_run_that_came_back_remembers_where_it_was_in_between(tmp_path, monkey
     about, _ = read_container(last, "checkpoint")
     assert [environment["threads"] for environment in about["environments"]] == ["1", "64"]
     saver = Saver(tmp_path, about["identity"], real(torch.device("cpu")), *[None] * 3)
-    saver.watched, saver.net = Watched(np.arange(0), torch.empty(0), torch.empty(0), 3), Net(nn.Linear(1, 1), Classes(3))
+    saver.watched, saver.net = (
+        Watched(np.arange(0), torch.empty(0), torch.empty(0), 3),
+        Net(nn.Linear(1, 1), Classes(3)),
+    )
     with pytest.warns(UserWarning, match="threads 64 then, 1 now"):
         saver._take(about)
     assert saver.environments == about["environments"]
