@@ -14,7 +14,7 @@ from torch import Tensor
 from fewlabels import recipes
 from fewlabels.augment import Augmentation
 from fewlabels.calibration import cooled, temperature
-from fewlabels.data.inputs import check_X
+from fewlabels.data.inputs import Form, check_X, remember_form
 from fewlabels.data.labels import read_labels
 from fewlabels.errors import InputError, OptionError
 from fewlabels.method import Method
@@ -32,6 +32,7 @@ class _Deep(BaseEstimator):
     """What the estimators on the training loop share: options, and rows in and out."""
 
     run_: Run
+    form_: Form
 
     def __init__(
         self,
@@ -80,11 +81,7 @@ class _Deep(BaseEstimator):
 
     def _fit(self, data: Partial, task: Task, y: NDArray[Any]) -> None:
         self.run_ = fit_run(data, task, y, self._options())
-        self.form_ = data.form
-        self.n_features_in_ = data.form.n_features
-        self.__dict__.pop("feature_names_in_", None)
-        if data.feature_names is not None:
-            self.feature_names_in_ = np.array(data.feature_names, dtype=object)
+        remember_form(self, data.form)
         self.history_, self.findings_ = self.run_.history, self.run_.findings
 
     def _outputs(self, X: Any) -> Tensor:
@@ -125,7 +122,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
         the labels' class shares, so that rare classes are not drowned; 1 is the paper's, 0 none. For imbalanced labels
         set this or class_balanced. Both change the labeled rows' part alone, whichever method it is
     watch_labels : labels of each class that are kept back from training, and tell the monitor `precision` whether
-        confident pseudo-labels are right. 0 keeps none; from about 50 labels a class on, 10 are cheap
+        confident pseudo-labels are right. 0 keeps none; a rule of thumb: 10, if there are 50 or more
     precision : "auto" (bfloat16 where it is quicker here), "float32", "bfloat16"
     device : "auto", "cpu", "cuda", "mps"
     folder : where metrics.jsonl and checkpoints go; the same call goes on with an interrupted run there

@@ -20,7 +20,7 @@ from fewlabels.classical.base import Classical
 from fewlabels.classical.registry import CLASSES
 from fewlabels.classical.state import check_type, decode, encode
 from fewlabels.container import check_size, read_container, write_container
-from fewlabels.data.inputs import Form
+from fewlabels.data.inputs import Form, form_of, remember_form
 from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, UnsafeFileError, nearest
 from fewlabels.files import remove_stale
@@ -146,12 +146,7 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
     if network is not None:
         params["network"] = network
     model = _ESTIMATORS[name](**params)
-    form = about["form"]
-    names = None if form["feature_names"] is None else tuple(form["feature_names"])
-    model.form_ = Form(form["kind"], tuple(form["shape"]), form["dtype"], names)
-    model.n_features_in_ = model.form_.n_features
-    if names is not None:
-        model.feature_names_in_ = np.array(names, dtype=object)
+    remember_form(model, form_of(about["form"]))
     model.run_ = _restore_run(about, tensors, model.form_, params["network"])
     model.history_, model.findings_ = model.run_.history, model.run_.findings
     _restore_targets(model, about, tensors["transduction"].numpy())

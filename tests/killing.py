@@ -52,6 +52,22 @@ def in_child(f):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+class Opened:
+    """An open file, for doubles that write in their own way."""
+
+    def __init__(self, *args, **kwargs):
+        self.file = open(*args, **kwargs)  # noqa: SIM115
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
 class Events:
     """Counts what happens in this process; at event number `last` it is killed."""
 
@@ -88,20 +104,8 @@ class Events:
         self.around(Path, "unlink", "removal")
         events = self
 
-        class Half:
+        class Half(Opened):
             """A file that is written in two halves, with an event between."""
-
-            def __init__(self, *args, **kwargs):
-                self.file = open(*args, **kwargs)  # noqa: SIM115
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *_):
-                self.file.close()
-
-            def __getattr__(self, name):
-                return getattr(self.file, name)
 
             def write(self, content):
                 half = len(content) // 2

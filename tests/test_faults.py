@@ -31,19 +31,10 @@ class Disk:
         self.fails, self.stays, self.error, self.done = fails, stays, error, []
         disk = self
 
-        class File:
+        class File(killing.Opened):
             def __init__(self, *args, **kwargs):
                 disk.may("open")
-                self.file = open(*args, **kwargs)  # noqa: SIM115
-
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *_):
-                self.file.close()
-
-            def __getattr__(self, name):
-                return getattr(self.file, name)
+                super().__init__(*args, **kwargs)
 
             def write(self, content):
                 self.file.write(content[: len(content) // 2])  # a disk is full in the middle

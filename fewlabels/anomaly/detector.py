@@ -19,7 +19,7 @@ from fewlabels.anomaly.rates import Rates, by_contamination, by_labels, folds
 from fewlabels.anomaly.training import Plan, Rows, centre, pretrain, train_encoder
 from fewlabels.audits.finding import Finding
 from fewlabels.classical.checking import check_choice, check_number
-from fewlabels.data.inputs import Form, check_X
+from fewlabels.data.inputs import Form, check_X, remember_form
 from fewlabels.devices import choose_device, memory_errors, reuse_memory
 from fewlabels.errors import InputError
 from fewlabels.partial_labels import Partial
@@ -108,7 +108,7 @@ class Detector(BaseEstimator):
         return found
 
     def save(self, path: str | Path) -> Path:
-        """Write the fitted detector into the folder `path`: model.json and model.safetensors, no pickle.
+        """Write the fitted detector into the folder `path`, as model.safetensors, no pickle.
 
         Raises
         ------
@@ -183,10 +183,7 @@ class Detector(BaseEstimator):
 
     def _remember(self, data: Partial, run: Run, center: Floats) -> None:
         self.run_, self.center_, self.history_ = run, center, run.history
-        self.form_, self.n_features_in_ = data.form, data.form.n_features
-        self.__dict__.pop("feature_names_in_", None)
-        if data.feature_names is not None:
-            self.feature_names_in_ = np.array(data.feature_names, dtype=object)
+        remember_form(self, data.form)
 
 
 def _distance(codes: Tensor, center: Floats) -> Floats:

@@ -16,7 +16,7 @@ from fewlabels.anomaly.rates import Rates
 from fewlabels.audits.finding import Finding
 from fewlabels.checkpoint import flatten
 from fewlabels.container import check_size
-from fewlabels.data.inputs import Form
+from fewlabels.data.inputs import form_of, remember_form
 from fewlabels.networks.bias_free import build_autoencoder
 from fewlabels.run import Run
 from fewlabels.scaling import Scaling
@@ -25,7 +25,7 @@ DETECTORS: dict[str, type[DeepSVDD | DeepSAD]] = {"DeepSVDD": DeepSVDD, "DeepSAD
 
 
 def parts(model: Detector) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What model.json and model.safetensors hold."""
+    """What model.safetensors holds."""
     run, params = model.run_, model.get_params(deep=False)
     tensors = flatten(run.network.state_dict(), "network")
     for name, array in (
@@ -54,12 +54,7 @@ def parts(model: Detector) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def restore(about: dict[str, Any], tensors: dict[str, Tensor]) -> Detector:
     """The inverse of `parts`."""
     model = DETECTORS[about["estimator"]](**about["params"])
-    form = about["form"]
-    names = None if form["feature_names"] is None else tuple(form["feature_names"])
-    model.form_ = Form(form["kind"], tuple(form["shape"]), form["dtype"], names)
-    model.n_features_in_ = model.form_.n_features
-    if names is not None:
-        model.feature_names_in_ = np.array(names, dtype=object)
+    remember_form(model, form_of(about["form"]))
     shape = model.form_.shape
     center = tensors["center"].numpy()
     inputs = shape if model.form_.kind == "table" else (shape[2], *shape[:2])

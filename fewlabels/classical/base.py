@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from fewlabels.data.images import ImageFiles
-from fewlabels.data.inputs import Form, check_X
+from fewlabels.data.inputs import Form, check_X, remember_form
 from fewlabels.data.labels import Task
 from fewlabels.errors import InputError
 from fewlabels.partial_labels import Partial, partial
@@ -36,11 +36,7 @@ class Classical(BaseEstimator):
 
     def _remember(self, data: Partial) -> None:
         """What scikit-learn expects after fit. Call it when nothing can fail any more."""
-        self.form_ = data.form
-        self.n_features_in_ = data.form.n_features
-        self.__dict__.pop("feature_names_in_", None)
-        if data.feature_names is not None:
-            self.feature_names_in_ = np.array(data.feature_names, dtype=object)
+        remember_form(self, data.form)
 
     def _rows(self, X: Any) -> Any:
         """New rows as a table (N, D), of the form that fit saw."""

@@ -41,6 +41,20 @@ class Form:
         return prod(self.shape)
 
 
+def remember_form(model: Any, form: Form) -> None:
+    """Set `form_`, and what scikit-learn expects of a fitted estimator: `n_features_in_`, `feature_names_in_`."""
+    model.form_, model.n_features_in_ = form, form.n_features
+    model.__dict__.pop("feature_names_in_", None)  # an earlier fit may have had names
+    if form.feature_names is not None:
+        model.feature_names_in_ = np.array(form.feature_names, dtype=object)
+
+
+def form_of(plain: dict[str, Any]) -> Form:
+    """The inverse of `dataclasses.asdict`, from a file."""
+    names = plain["feature_names"]
+    return Form(plain["kind"], tuple(plain["shape"]), plain["dtype"], None if names is None else tuple(names))
+
+
 def read_X(X: Any, *, sparse: bool = False) -> tuple[Any, Form]:
     """Check training inputs and bring them into one form.
 
