@@ -344,6 +344,34 @@ def test_a_loss_that_is_not_finite_ends_the_training_with_what_to_do():
         fl.DeepSAD(**QUICK | {"lr": 1e5, "pretrain_steps": 200, "network": "mlp-64-3"}).fit(X * 1e3, y)
 
 
+@pytest.mark.parametrize("stage", ["pretraining", "training"])
+def test_a_gradient_that_is_not_finite_is_not_followed(stage, monkeypatch):
+    real = torch.Tensor.backward
+
+    def backward(loss):
+        real(loss)
+        weight = next(p for p in watched[-1].parameters() if p.grad is not None)
+        weight.grad[0] = math.inf
+
+    watched = []
+    monkeypatch.setattr(torch.Tensor, "backward", backward)
+    steps = {"pretrain_steps": 3, "steps": 3} if stage == "pretraining" else {"pretrain_steps": 0, "steps": 3}
+    adam = torch.optim.Adam
+
+    def kept(parameters, *options, **more):
+        network = torch.nn.ParameterList(parameters)
+        watched.append(network)
+        weights.append([p.detach().clone() for p in network])
+        return adam(network.parameters(), *options, **more)
+
+    weights = []
+    monkeypatch.setattr(torch.optim, "Adam", kept)
+    X, y, _ = table()
+    with pytest.raises(DivergenceError, match=f"norm of its gradient inf at step 1 of 3 of the {stage}"):
+        fl.DeepSAD(**QUICK | steps).fit(X, y)
+    assert all(torch.equal(p, before) for p, before in zip(watched[-1], weights[-1], strict=True))
+
+
 # --- thresholds and rates ---------------------------------------------------------------------------
 
 

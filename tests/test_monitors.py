@@ -292,6 +292,19 @@ def test_labels_kept_back_tell_whether_confident_guesses_are_right():
     assert {f.check: f.level for f in misled.findings}["precision"] == "look"
 
 
+def test_both_models_of_a_comparison_do_without_the_same_labels(monkeypatch):
+    kept, real = [], run_module._keep_back
+    monkeypatch.setattr(run_module, "_keep_back", lambda *args: (kept.append(real(*args)[2]), real(*args))[1])
+    x, y = table()
+    told = fl.DeepClassifier("fixmatch", watch_labels=2, steps=3, verbose=False)
+    result = fl.compare(x, y, x[15:], np.arange(45) % 3, method=told, random_state=0)
+    assert len(kept) == 2
+    assert kept[0] == kept[1] != {}
+    precisions = [next(f for f in m.findings_ if f.check == "precision") for m in (result.baseline, result.candidate)]
+    assert "uses no unlabeled rows" in precisions[0].text
+    assert "whose label was kept back" in precisions[1].text
+
+
 @pytest.mark.parametrize(
     ("watch_labels", "message"),
     [(5, "would leave class 0, which has 5 labels"), (-1, "whole number of at least 1"), (1.5, "whole number")],

@@ -10,17 +10,19 @@ from __future__ import annotations
 from fewlabels.audits.finding import Finding
 from fewlabels.intervals import wilson
 from fewlabels.monitors.looks import SURE
-from fewlabels.monitors.seen import Seen, percent
+from fewlabels.monitors.seen import Seen, no_looks, percent
 
-# Sure means 95 %; networks promise a little too much, and pseudo-labels bear some errors (FixMatch gained where 5 to
-# 10 % of them were wrong). Below this, with the error of the count, they are not what they say.
+# A rule of thumb. Sure means 95 %, and networks promise a little too much; below this, with the error of the count,
+# guesses are not what they say.
 LEAST_RIGHT = 0.85
 FEWEST = 20  # sure rows with a label: of fewer, the interval says nothing
-LEVEL = 0.999  # the look at the end and some 14 before it share what is left
+LEVEL = 0.999  # of the interval; so high because there are up to 20 looks, and it may speak at any
 
 
 def precision(seen: Seen) -> Finding:
     """Of the rows of which the teacher is at least 95 % sure, how many it is right about, at the last look."""
+    if not seen.passes:
+        return no_looks("precision", seen)
     if not seen.watched:
         text = "Not asked: no label was kept back. watch_labels=10 keeps ten labels a class for this."
         return Finding("precision", "not applicable", None, text)
