@@ -45,9 +45,10 @@ _HOME = {
     "SemiSupervisedSplit": "data.splits",
     "labeled_scorer": "data.splits",
 }
-_MODULES = ("augment", "datasets", "errors", "methods", "networks", "parts")
+_MODULES = ("adapt", "augment", "datasets", "errors", "methods", "networks", "parts")
 
 if TYPE_CHECKING:
+    import fewlabels.adapt as adapt
     import fewlabels.augment as augment
     import fewlabels.datasets as datasets
     import fewlabels.errors as errors
@@ -110,6 +111,7 @@ __all__ = [
     "SemiSupervisedSplit",
     "TriTrainingClassifier",
     "VAEClassifier",
+    "adapt",
     "audit",
     "augment",
     "compare",

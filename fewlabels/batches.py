@@ -24,7 +24,7 @@ from fewlabels.scaling import Scaling
 
 # Streams of randomness: the order of each pool, then one for every augmented copy (further ones count upward).
 _ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X, _MOVE_X, _MOVE_U = 0, 1, 2, 3, 1000, 2000, 2001
-_PROBE, _ORDER_CLASS = 3000, 10_000
+_PROBE, _ORDER_SIDE, _COPY_SIDE, _WEIGHTED, _ORDER_CLASS = 3000, 4000, 4010, 5000, 10_000
 
 
 class Pool(NamedTuple):
@@ -33,6 +33,8 @@ class Pool(NamedTuple):
     x: Tensor | ImageFiles  # every row, as kept                (N, ...)
     labeled: NDArray[np.int64]  # rows with a label                 (L,)
     y: Tensor  # their targets                     (L,), masks (L, H, W)
+    weights: NDArray[np.float64] | None = None  # how often to draw each labeled row, in proportion (L,)
+    sides: tuple[NDArray[np.int64], ...] = ()  # source rows and target rows, if a term aligns them
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,24 @@ def draw_balanced(seed: int, stream: int, step: int, groups: list[NDArray[np.int
     return Draw(index, passes)
 
 
+def draw_weighted(seed: int, stream: int, step: int, weights: NDArray[np.float64], count: int) -> Draw:
+    """The `count` rows that step `step` sees when row i of n is drawn in proportion to its weight.
+
+    In n draws each row comes up n w / sum(w) times, rounded down or up (systematic sampling), in a shuffled order.
+    """
+    n = len(weights)
+    position = np.arange(step * count, (step + 1) * count)
+    upto = np.cumsum(weights) / weights.sum()
+
+    def order(epoch: int) -> NDArray[np.int64]:
+        first = float(Draws(seed, stream + 1, epoch, np.arange(1)).uniform(0))
+        points = (np.arange(n) + first) / n
+        return np.minimum(np.searchsorted(upto, points, side="right"), n - 1)[_order(seed, stream, epoch, n)]
+
+    # a row may come up several times in a pass, and is then augmented anew each time
+    return Draw(_at(order, position, n).index, position)
+
+
 def _at(order: Callable[[int], NDArray[np.int64]], position: NDArray[np.int64], n: int) -> Draw:
     """The rows at these places of an endless sequence of shuffled passes over n rows."""
     passes = position // n
@@ -115,13 +135,20 @@ def batches(
 
     groups = _by_class(pool.y) if class_balanced else []
 
-    def plan(step: int) -> tuple[Draw, Draw]:
+    def plan(step: int) -> tuple[Draw, ...]:
         if class_balanced:
             x = draw_balanced(seed, _ORDER_CLASS, step, groups, batch_size)
+        elif pool.weights is not None:
+            x = draw_weighted(seed, _WEIGHTED, step, pool.weights, batch_size)
         else:
             x = draw(seed, _ORDER_X, step, len(pool.labeled), batch_size)
         n_u = batch_size * unlabeled_ratio if copies else 0
-        return x, draw(seed, _ORDER_U, step, len(pool.x), n_u) if n_u else Draw(x.index[:0], x.passes[:0])
+        u = draw(seed, _ORDER_U, step, len(pool.x), n_u) if n_u else Draw(x.index[:0], x.passes[:0])
+        return x, u, *(side(i, rows, step) for i, rows in enumerate(pool.sides))
+
+    def side(i: int, rows: NDArray[np.int64], step: int) -> Draw:
+        drawn = draw(seed, _ORDER_SIDE + i, step, len(rows), batch_size)
+        return Draw(rows[drawn.index], drawn.passes)
 
     def augmented(
         rows: Tensor, which: str, stream: int, picked: NDArray[np.int64], passes: NDArray[np.int64]
@@ -144,8 +171,8 @@ def batches(
         return Probe(scaling.network(x), drawn)
 
     steps = (plan(step) for step in range(start, stop))
-    for (x, u), kept in _kept(pool, steps, device):
-        rows_x, rows_u = kept[: len(x.index)], kept[len(x.index) :]
+    for (x, u, *sides), kept in _kept(pool, steps, device):
+        rows_x, rows_u, *rows_sides = torch.split(kept, [len(drawn.index) for drawn in (x, u, *sides)])
         ids_x = pool.labeled[x.index]
         y = pool.y[torch.from_numpy(x.index).to(pool.y.device)]
         rows_x, rows_u = moved(rows_x, _MOVE_X, ids_x, x.passes), moved(rows_u, _MOVE_U, u.index, u.passes)
@@ -157,6 +184,10 @@ def batches(
             tuple(augmented(rows_x, copy, _MORE_X + i, ids_x, x.passes) for i, copy in enumerate(copies_x)),
             probe(rows_x, ids_x, x.passes),
             torch.from_numpy(ids_x),
+            tuple(
+                augmented(rows, "weak", _COPY_SIDE + i, drawn.index, drawn.passes)
+                for i, (rows, drawn) in enumerate(zip(rows_sides, sides, strict=True))
+            ),
         )
 
 
@@ -165,19 +196,19 @@ def _by_class(y: Tensor) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(classes == c) for c in np.unique(classes)]
 
 
-def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[Draw, Draw], Tensor]]:
-    """Each plan with its rows, labeled first; files are decoded ahead of time by worker processes."""
+def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[Draw, ...], Tensor]]:
+    """Each plan with its rows in its order, labeled first; files are decoded ahead of time by worker processes."""
     if isinstance(pool.x, Tensor):
-        for x, u in plans:
-            rows = np.concatenate([pool.labeled[x.index], u.index])
-            yield (x, u), pool.x[torch.from_numpy(rows).to(pool.x.device)]
+        for plan in plans:
+            rows = np.concatenate(_ids(pool, plan))
+            yield plan, pool.x[torch.from_numpy(rows).to(pool.x.device)]
         return
-    ahead: deque[tuple[Draw, Draw]] = deque()
+    ahead: deque[tuple[Draw, ...]] = deque()
 
     def wanted() -> Iterator[list[int]]:
-        for x, u in plans:
-            ahead.append((x, u))
-            yield np.concatenate([pool.labeled[x.index], u.index]).tolist()
+        for plan in plans:
+            ahead.append(plan)
+            yield np.concatenate(_ids(pool, plan)).tolist()
 
     loader = torch.utils.data.DataLoader(_Files(pool.x), batch_sampler=wanted(), num_workers=2, prefetch_factor=4)
     try:
@@ -186,6 +217,11 @@ def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[
     except InputError as error:
         # a worker wraps the message in its traceback
         raise InputError(str(error).rstrip().rpartition("InputError: ")[2]) from None
+
+
+def _ids(pool: Pool, plan: tuple[Draw, ...]) -> list[NDArray[np.int64]]:
+    x, *others = plan
+    return [pool.labeled[x.index], *(drawn.index for drawn in others)]
 
 
 class _Files(torch.utils.data.Dataset[Tensor]):

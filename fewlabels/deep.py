@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from fewlabels import recipes
+from fewlabels.adapt import Adaptation, as_adaptation
 from fewlabels.augment import Augmentation
 from fewlabels.calibration import cooled, temperature
 from fewlabels.data.inputs import Form, check_X, remember_form
@@ -70,11 +72,13 @@ class _Deep(BaseEstimator):
     def baseline(self) -> Self:
         """The same estimator on the labels alone: same network, augmentation, steps and optimizer."""
         params = self.get_params(deep=False) | {"method": "supervised"}
-        return type(self)(**params)
+        return type(self)(**params | ({"adapt": None} if "adapt" in params else {}))
 
     def _options(self) -> Options:
         given = self.get_params(deep=False)
         method = recipes.as_method(given.pop("method"))
+        if "adapt" in given:
+            given["adapt"] = as_adaptation(given["adapt"])
         if self.folder is not None and not isinstance(self.random_state, int | np.integer):
             raise OptionError("a run in folder= can go on only with a known seed: set random_state to an integer.")
         return Options(method=method, seed=check_seed(given.pop("random_state")), **given)
@@ -123,6 +127,9 @@ class DeepClassifier(ClassifierMixin, _Deep):
         set this or class_balanced. Both change the labeled rows' part alone, whichever method it is
     watch_labels : labels of each class that are kept back from training, and tell the monitor `precision` whether
         confident pseudo-labels are right. 0 keeps none; a rule of thumb: 10, if there are 50 or more
+    adapt : for a model that will be used on rows of another kind than the labeled ones (another scanner, site or
+        year): "adabn", "importance", "coral", "mmd", "dann", or a recipe such as ``fl.adapt.DANN(lambda_d=0.5)``.
+        Any method may have it; see the page on shift. It needs rows of both sides, see `fit`
     precision : "auto" (bfloat16 where it is quicker here), "float32", "bfloat16"
     device : "auto", "cpu", "cuda", "mps"
     folder : where metrics.jsonl and checkpoints go; the same call goes on with an interrupted run there
@@ -168,6 +175,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
         class_balanced: bool = False,
         logit_adjustment: float = 0.0,
         watch_labels: int = 0,
+        adapt: str | Adaptation | None = None,
     ) -> None:
         # scikit-learn reads the parameters off this signature, hence the repetition
         _Deep.__init__(
@@ -190,8 +198,9 @@ class DeepClassifier(ClassifierMixin, _Deep):
         self.class_balanced = class_balanced
         self.logit_adjustment = logit_adjustment
         self.watch_labels = watch_labels
+        self.adapt = adapt
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, *, domain: Any = None) -> Self:
         """Train on all rows of X; y marks unlabeled rows with -1, None, NaN or "".
 
         Parameters
@@ -199,13 +208,18 @@ class DeepClassifier(ClassifierMixin, _Deep):
         X : (N, D) table or frame, images (N, H, W[, C]), a list of image paths
         y : (N,) classes; or (N, K) zeros and ones, any of K labels for each row. There an unlabeled row is all NaN
             (or -1), and a single NaN is a label that is not known
+        domain : with `adapt`, (N,) above 0 for rows of the source, below 0 for rows of the target, which the model is
+            for; labels may be on either side. None takes the labeled rows for the source and the others for the
+            target. scikit-learn's metadata routing knows it: ``set_fit_request(domain=True)``
 
         Raises
         ------
         InputError : the data cannot be used; OptionError : an option cannot; DivergenceError : the loss blew up
         """
         several = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
-        return self.learn(partial_matrix(X, y) if several else partial(X, y, task="classes"))
+        if domain is not None and self.adapt is None:
+            warnings.warn("domain= is used by adapt=, which is None: all rows are treated alike.", stacklevel=2)
+        return self.learn(partial_matrix(X, y) if several else partial(X, y, task="classes", domain=domain))
 
     def learn(self, data: Partial) -> Self:
         """`fit` for rows that are through the door already."""

@@ -32,6 +32,8 @@ def settings(options: Any) -> dict[str, str]:
 def data_hash(partial: Partial) -> str:
     """One hash of rows and labels; images on disk count by their paths."""
     digest = hashlib.sha256(partial.labeled.tobytes() + np.ascontiguousarray(partial.y).tobytes())
+    if partial.domain is not None:
+        digest.update(partial.domain.tobytes())
     if isinstance(partial.x, ImageFiles):
         digest.update(repr((partial.x.size, partial.x.channels, partial.x.paths)).encode())
     else:

@@ -33,6 +33,7 @@ class Batch(NamedTuple):
     x_more: tuple[Tensor, ...] = ()  # x once more, per name in `augment_x`            (B, ...) each
     probe: Probe | None = None  # x once more, if the augmentation learns
     rows_x: Tensor = torch.empty(0, dtype=torch.int64)  # which rows of the data x are; on the CPU, for messages (B,)
+    sides: tuple[Tensor, ...] = ()  # source and target inputs, weakly augmented, if a term aligns them  (B, ...) each
 
 
 class Method(Protocol):
@@ -87,6 +88,11 @@ class Net:
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Student outputs of each input, in one pass (so batch statistics are joint)."""
         outputs = self._run(self.student, torch.cat(inputs))
+        return torch.split(outputs, [len(x) for x in inputs])
+
+    def features(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """What the student's last layer sees of each input (B, F), in one pass; the student is a `Split` network."""
+        outputs = self._run(self.student.get_submodule("body"), torch.cat(inputs))
         return torch.split(outputs, [len(x) for x in inputs])
 
     @torch.no_grad()

@@ -92,6 +92,9 @@ def plain_params(model: Any) -> dict[str, Any]:
         return {k: v if isinstance(v, str | bool | int | float | None) else repr(v) for k, v in params.items()}
     augment = params["augment"]
     recipe = {"method": _plain_recipe(recipes.as_method(params["method"]))} if "method" in params else {}
+    if "adapt" in params:
+        adapt = params["adapt"]
+        recipe["adapt"] = adapt if isinstance(adapt, str | None) else _plain_recipe(adapt)
     return (
         params
         | recipe
@@ -141,8 +144,9 @@ def _restore(about: dict[str, Any], tensors: dict[str, Tensor], network: Network
     params = about["params"] | {"folder": None}  # where to write is for who fits it again to say
     if isinstance(params["method"], dict):
         params["method"] = recipes.from_dict(params["method"])
-    if isinstance(params["augment"], dict):
-        params["augment"] = recipes.from_dict(params["augment"])
+    for option in ("augment", "adapt"):
+        if isinstance(params.get(option), dict):
+            params[option] = recipes.from_dict(params[option])
     if network is not None:
         params["network"] = network
     model = _ESTIMATORS[name](**params)

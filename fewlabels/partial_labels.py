@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fewlabels.data.domains import check_sides, read_domain
 from fewlabels.data.inputs import Form, read_X
 from fewlabels.data.labels import USUAL_MARKS, Labels, Task, as_vector, read_indicators, read_labels
 from fewlabels.data.masks import as_codes, find_classes, read_masks
@@ -28,6 +29,7 @@ class Partial:
     classes : ndarray (K,) in the user's own type, sorted; None for numbers
     kind : "table" or "image"
     feature_names : the columns of a frame, else None
+    domain : ndarray (N,) int8, 1 for rows of the source and -1 for rows of the target; None where nobody said
     """
 
     x: Any
@@ -36,6 +38,7 @@ class Partial:
     classes: NDArray[Any] | None
     kind: Literal["table", "image"]
     feature_names: tuple[str, ...] | None = None
+    domain: NDArray[np.int8] | None = None
 
     @property
     def n_rows(self) -> int:
@@ -59,6 +62,20 @@ class Partial:
         mask[self.labeled] = False
         return np.flatnonzero(mask)
 
+    def sides(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows of the source and those of the target; where nobody said: the labeled and the unlabeled ones.
+
+        Raises
+        ------
+        InputError : one of them has fewer than two rows
+        """
+        signs = self.domain
+        if signs is None:
+            signs = np.full(self.n_rows, -1, np.int8)
+            signs[self.labeled] = 1
+            check_sides(signs)
+        return np.flatnonzero(signs > 0), np.flatnonzero(signs < 0)
+
     @property
     def form(self) -> Form:
         """What one row looks like; `fewlabels.data.inputs.check_X` holds new rows to it."""
@@ -74,6 +91,7 @@ def partial(
     unlabeled: Any = USUAL_MARKS,
     min_per_class: int = 1,
     sparse: bool = False,
+    domain: Any = None,
 ) -> Partial:
     """Check X and y and keep the labels of the labeled rows only.
 
@@ -88,6 +106,7 @@ def partial(
     unlabeled : the one mark that means unlabeled, e.g. "unknown" or 0, in place of the usual ones;
         ``unlabeled=None`` also lets -1 be a class
     min_per_class : how many labeled rows each class needs
+    domain : (N,) above 0 for rows of the source, below 0 for rows of the target; None where all are of one kind
     sparse : whether a SciPy sparse X may stay sparse (CSR) instead of being refused
 
     Returns
@@ -114,14 +133,15 @@ def partial(
             f"Found input variables with inconsistent numbers of samples: X has {n}, y has "
             f"{len(vector)}. Give one label or mark for each row of X."
         )
+    signs = None if domain is None else read_domain(domain, n)
     labels = read_labels(vector, task=task, unlabeled=unlabeled)
     if len(labels.rows) == 0:
         least = "at least one row of each of two classes" if task == "classes" else "some rows"
         raise InputError(f"y has no labeled row: all {n} are {labels.mark}. Label {least}.")
     if task == "numbers":
-        return Partial(x, labels.values, labels.rows, None, form.kind, form.feature_names)
+        return Partial(x, labels.values, labels.rows, None, form.kind, form.feature_names, signs)
     classes, codes = _classes(labels, min_per_class)
-    return Partial(x, codes, labels.rows, classes, form.kind, form.feature_names)
+    return Partial(x, codes, labels.rows, classes, form.kind, form.feature_names, signs)
 
 
 def _masked(x: Any, y: Any, form: Form) -> Partial:

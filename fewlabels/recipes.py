@@ -7,13 +7,13 @@ import types
 import typing
 from typing import Any, cast
 
-from fewlabels import augment, methods, parts
+from fewlabels import adapt, augment, methods, parts
 from fewlabels.errors import OptionError, nearest
 from fewlabels.method import Method
 
 REGISTRY: dict[str, type[Any]] = {cls.__name__: cls for cls in methods.NAMES.values()} | {
     name: cls
-    for module in (parts, augment)
+    for module in (parts, augment, adapt)
     for name in module.__all__
     if dataclasses.is_dataclass(cls := getattr(module, name)) and isinstance(cls, type)
 }

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fewlabels import recipes
+from fewlabels.adapt import AdaBN, Adaptation, Adapting, ImportanceWeighting, Term
+from fewlabels.adapt.importance import effective_labels
 from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation, CTAugment, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.augment.ct_augment import Learnt
@@ -32,6 +34,7 @@ from fewlabels.monitors import EARLY, MONITORS, Seen
 from fewlabels.monitors.looks import EVERY, Watched, sample
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.networks.bias_free import RowEncoder
+from fewlabels.networks.split import Split, split
 from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
 from fewlabels.progress import Progress, Verbose, show_progress
@@ -67,6 +70,7 @@ class Options:
     class_balanced: bool = False
     logit_adjustment: float = 0.0
     watch_labels: int = 0
+    adapt: Adaptation | None = None
 
     def __post_init__(self) -> None:
         choose_device(self.device)
@@ -92,6 +96,10 @@ class Options:
             raise OptionError(
                 f"class_balanced=True and logit_adjustment={self.logit_adjustment:g} correct for the same thing twice. "
                 "Set one of them."
+            )
+        if self.class_balanced and isinstance(self.adapt, ImportanceWeighting):
+            raise OptionError(
+                "class_balanced=True and adapt='importance' both say how often labeled rows are drawn. Set one of them."
             )
 
 
@@ -170,11 +178,18 @@ class Run:
         dtype = torch.float64 if exact else torch.float32
         network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
         size = _CHUNK if self.scaling.kind == "table" else max(1, min(_CHUNK, _CHUNK_PIXELS // math.prod(x.shape[1:3])))
-        for start in range(0, len(x), size):
-            rows = np.arange(start, min(start + size, len(x)))
-            raw = x.take(rows) if isinstance(x, ImageFiles) else x[rows]
-            inputs = self.scaling.network(self.scaling.store(raw).to(device))
+        for inputs in _inputs(x, np.arange(len(x)), self.scaling, device, size):
             yield network(inputs.to(dtype)).to("cpu", dtype)
+
+
+def _inputs(
+    x: NDArray[Any] | ImageFiles, rows: NDArray[np.int64], scaling: Scaling, device: torch.device, size: int
+) -> Iterator[Tensor]:
+    """Network inputs of some rows, `size` at a time, not augmented."""
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        raw = x.take(some) if isinstance(x, ImageFiles) else x[some]
+        yield scaling.network(scaling.store(raw).to(device))
 
 
 def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> Run:
@@ -190,6 +205,9 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         raise OptionError(f"class_balanced and logit_adjustment are for one class a row, not for {task.name}.")
     if task.name != "classes" and options.watch_labels:
         raise OptionError(f"watch_labels is for one class a row, not for {task.name}.")
+    if task.name != "classes" and options.adapt is not None:
+        raise OptionError(f"adapt is for one class a row, not for {task.name}.")
+    sides = None if options.adapt is None else partial.sides()
     partial, y, truth = _keep_back(partial, y, options)
     if options.logit_adjustment:
         task = adjusted(task.n_outputs, y, options.logit_adjustment)
@@ -200,9 +218,12 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         torch.manual_seed(options.seed)
         scaling = learn_scaling(partial)
         net = _make_net(partial, task, options, device)
-        pool = _make_pool(partial, scaling, y, device)
+        pool = _make_pool(partial, scaling, y, device, sides, options)
         history, findings, seconds = _train(net, pool, scaling, partial, truth, task, options, device)
-    network = net.teacher.to("cpu")
+        network = net.teacher.joined() if isinstance(net.teacher, Split) else net.teacher
+        if sides is not None and isinstance(options.adapt, AdaBN):
+            options.adapt.settle(network, _inputs(partial.x, sides[1], scaling, device, _CHUNK))
+    network = network.to("cpu")
     facts = {
         "seed": options.seed,
         "steps": options.steps,
@@ -213,11 +234,20 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         "threads": torch.get_num_threads(),
         "seconds": seconds,
     }
+    if sides is not None:
+        facts |= {"source_rows": len(sides[0]), "target_rows": len(sides[1])}
+    if pool.weights is not None:
+        facts["effective_labels"] = effective_labels(pool.weights)
     return Run(network, scaling, history, facts, findings)
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:
-    network = build_for(task, options.network, row_shape(partial)).to(device)
+    network = build_for(task, options.network, row_shape(partial))
+    if isinstance(options.adapt, Term):
+        network = split(network, row_shape(partial), options.adapt.critic)
+    if isinstance(options.adapt, AdaBN):
+        options.adapt.check(network)
+    network = network.to(device)
     if isinstance(task, Masks):
         _check_sides(network, row_shape(partial), task.n_outputs, device)
     if partial.kind == "image":
@@ -254,9 +284,20 @@ def row_shape(partial: Partial) -> tuple[int, ...]:
     return (channels, height, width)
 
 
-def _make_pool(partial: Partial, scaling: Scaling, y: NDArray[Any], device: torch.device) -> Pool:
+def _make_pool(
+    partial: Partial,
+    scaling: Scaling,
+    y: NDArray[Any],
+    device: torch.device,
+    sides: tuple[NDArray[np.int64], NDArray[np.int64]] | None,
+    options: Options,
+) -> Pool:
     x = partial.x if isinstance(partial.x, ImageFiles) else scaling.store(partial.x).to(device)
-    return Pool(x, partial.labeled, torch.from_numpy(y).to(device))
+    weights = None
+    if sides is not None and isinstance(options.adapt, ImportanceWeighting):
+        weights = options.adapt.weights(partial.x, partial.labeled, *sides, options.seed)
+    aligned = sides if sides is not None and isinstance(options.adapt, Term) else ()
+    return Pool(x, partial.labeled, torch.from_numpy(y).to(device), weights, aligned)
 
 
 def _train(
@@ -298,7 +339,8 @@ def _train(
     # a fixed threshold keeps nothing in its state
     own = state["method"] if isinstance(method, Probing) else state
     seen = _seen(history, watched, partial, task, options, learns_threshold=len(own.get("weight", {})) > 0)
-    loop = train(net, method, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
+    stepped = Adapting(method, options.adapt) if isinstance(options.adapt, Term) else method
+    loop = train(net, stepped, state, stream, optimizer, lr=options.lr, steps=steps, seed=options.seed, start=start)
     name = recipes.method_name(told)
     with Interrupts() as interrupts, show_progress(options.verbose, name, start, steps) as progress:
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import tomlkit
 
 from fewlabels import estimators, recipes
+from fewlabels.adapt import as_adaptation
 from fewlabels.errors import InputError, OptionError, nearest
 from fewlabels.files import remove_stale, write_file
 
@@ -44,7 +45,7 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
     """
     if method in estimators.NAMES:
         return _make_own(method, task, settings, options)
-    recipe, augment = recipes.as_method(method), None
+    recipe, augment, adapt = recipes.as_method(method), None, None
     plain = _PLAIN | (_OF_CLASSES if task == "classes" else {})
     for setting in settings:
         name, equals, text = setting.partition("=")
@@ -58,12 +59,20 @@ def make_estimator(method: str, task: str, kind: str, settings: list[str], **opt
                 augment = recipes.REGISTRY[text]()
             else:
                 options["augment"] = text
+        elif name == "adapt" and task == "classes":
+            adapt = as_adaptation(text)
+        elif name.startswith("adapt.") and task == "classes":
+            if adapt is None:
+                raise OptionError(f"--set {setting}: name the adaptation first, for example --set adapt=dann.")
+            adapt = recipes.set_option(adapt, name.removeprefix("adapt."), text)
         elif name.startswith("augment."):
             augment = recipes.set_option(augment or _default_augment(kind, task), name.removeprefix("augment."), text)
         else:
             recipe = _set_in_method(recipe, name, text, [*plain])
     if augment is not None:
         options["augment"] = augment
+    if adapt is not None:
+        options["adapt"] = adapt
     estimator = estimators.make(recipe, task, **options)
     estimator._options()  # refuses senseless values now, not after the data were read
     return estimator

@@ -18,6 +18,7 @@ LAYERS = [
     {"tasks", "method", "augment", "networks", "verdict", "verdict_round", "devices", "calibration"},
     {"methods", "scaling", "batches", "probing", "guard", "train", "container", "checkpoint", "identity"},
     {"graph", "audits"},
+    {"adapt"},
     {"monitors"},
     {"recipes", "saver", "run", "deep", "segmenter", "noisy_student", "estimators", "classical"}
     | {"node_networks", "node_training", "graph_classifier"},
