@@ -22,7 +22,7 @@ from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import OptionError
 from fewlabels.estimators import name_of, task_of
 from fewlabels.method import Method
-from fewlabels.pairs import as_estimator, divide, facts, fit_both, judge, output
+from fewlabels.pairs import adapts, as_estimator, divide, facts, fit_both, judge, output
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
 from fewlabels.records import contents, fingerprint
@@ -177,6 +177,7 @@ def compare(
     random_state: int | None = None,
     audit: bool = True,
     repeats: int = 1,
+    domain: Any = None,
     command: str | None = None,
 ) -> Comparison:
     """Train a supervised baseline and a semi-supervised candidate, and judge them on rows neither has seen.
@@ -208,6 +209,8 @@ def compare(
         nothing. Masks are not audited
     repeats : 1 judges two fitted models. From 5 on as many pairs are trained, for a claim about the methods: each with
         new held-out rows or, with a test set, with a new seed alone. The first pair is the one that may be deployed
+    domain : for a candidate with `adapt`, the side of each row of X as `DeepClassifier.fit` takes it. Such a candidate
+        needs X_test, of rows like those it will be used on. The baseline is trained on the labels alone, unadapted
     command : what the report names as the command that repeats this
 
     Returns
@@ -232,14 +235,15 @@ def compare(
     if name == "supervised":
         raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
     check_repeats(repeats)
+    _check_sides(candidate, X_test, domain)
     sparse = isinstance(candidate, Classical) and candidate.takes_sparse
     task = task_of(candidate)
-    share: dict[str, Any] = {"task": task, "holdout": holdout, "sparse": sparse}
+    share: dict[str, Any] = {"task": task, "holdout": holdout, "sparse": sparse, "domain": domain}
     rows = divide(X, y, X_test, y_test, seed=seed, **share)
     found = examine(rows.data, rows.X_eval, rows.y_eval, seed=seed) if audit and task != "masks" else None
     place = None if folder is None else Path(folder)
     untrained = clone(candidate)
-    baseline, seconds = fit_both(candidate, rows.X, rows.y, seed, place)
+    baseline, seconds = fit_both(candidate, rows.X, rows.y, seed, place, rows.domain)
     outputs = [output(model, rows.X_eval) for model in (baseline, candidate)]
     looks = ledger.read(
         contents(check_X(rows.X_eval, like=rows.data.form, sparse=sparse), rows.y_eval),
@@ -279,6 +283,18 @@ def compare(
         audit=found,
         repeated=repeated,
     )
+
+
+def _check_sides(candidate: Any, X_test: Any, domain: Any) -> None:
+    if adapts(candidate) and X_test is None:
+        raise OptionError(
+            "a candidate with adapt= is judged on the rows it adapts to: give X_test and y_test from there. The labels "
+            "of y that could be held out are the source's."
+        )
+    if domain is not None and not adapts(candidate):
+        raise OptionError(
+            "domain= is for a candidate with adapt=, such as fl.DeepClassifier('fixmatch', adapt='dann')."
+        )
 
 
 def _ask(

@@ -37,6 +37,7 @@ class Divided:
     X, y : training rows and labels, unlabeled ones marked; data : the same after the door
     X_eval, y_eval : the evaluation rows and their labels; rows_eval : which rows these are
     rows_train : which rows of the user's X the training rows are; None when all of them
+    domain : the side of each training row, for a candidate that adapts; or None
     """
 
     X: Any
@@ -46,10 +47,22 @@ class Divided:
     y_eval: NDArray[Any]
     rows_eval: NDArray[np.int64]
     rows_train: NDArray[np.int64] | None
+    domain: NDArray[np.int8] | None = None
 
 
-def divide(X: Any, y: Any, X_test: Any, y_test: Any, *, task: str, holdout: float, seed: int, sparse: bool) -> Divided:
-    """The given test set, or without one a part of the labels held out.
+def divide(
+    X: Any,
+    y: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    task: str,
+    holdout: float,
+    seed: int,
+    sparse: bool,
+    domain: Any = None,
+) -> Divided:
+    """The given test set, or without one a part of the labels held out; `domain` needs a given one.
 
     Raises
     ------
@@ -60,11 +73,12 @@ def divide(X: Any, y: Any, X_test: Any, y_test: Any, *, task: str, holdout: floa
         X, y, X_test, y_test, rows_eval, rows_train = _hold_out(X, y, task, holdout, seed, sparse)
     elif y_test is None:
         raise InputError("X_test was given without y_test. Give both, or neither to hold out a part of the labels.")
-    data = partial(X, y, task=task, sparse=sparse)  # type: ignore[arg-type]
+    data = partial(X, y, task=task, sparse=sparse, domain=domain)  # type: ignore[arg-type]
     if len(data.labeled) == data.n_rows:
         raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
     y_test = check_evaluation(X_test, y_test, data, sparse=sparse)
-    return Divided(X, y, data, X_test, y_test, rows_eval if held_out else np.arange(len(y_test)), rows_train)
+    rows_eval = rows_eval if held_out else np.arange(len(y_test))
+    return Divided(X, y, data, X_test, y_test, rows_eval, rows_train, data.domain)
 
 
 def as_estimator(method: Any, task: str, steps: int | None, device: str, verbose: Verbose) -> Any:
@@ -85,14 +99,21 @@ def as_estimator(method: Any, task: str, steps: int | None, device: str, verbose
     return candidate.set_params(steps=steps, device=device, verbose=verbose)
 
 
-def fit_both(candidate: Any, X: Any, y: Any, seed: int, folder: Path | None = None) -> tuple[Any, dict[str, float]]:
+def adapts(model: Any) -> bool:
+    """Whether an estimator adapts to a target."""
+    return model.get_params(deep=False).get("adapt") is not None
+
+
+def fit_both(
+    candidate: Any, X: Any, y: Any, seed: int, folder: Path | None = None, domain: Any = None
+) -> tuple[Any, dict[str, float]]:
     """Fit the candidate in place and its baseline, with the same seed; return the baseline and what each took."""
     set_if_there(candidate, random_state=seed)
     baseline, seconds = candidate.baseline(), {}
     for model, role in ((baseline, "baseline"), (candidate, "candidate")):
         set_if_there(model, folder=None if folder is None else folder / role)
         began = time.perf_counter()
-        model.fit(X, y)
+        model.fit(X, y, **({"domain": domain} if adapts(model) else {}))
         # a deep model knows what it spent before it was interrupted, too
         seconds[role] = facts(model).get("seconds", time.perf_counter() - began)
         if role == "baseline" and "precision" in facts(baseline):

@@ -62,7 +62,8 @@ def fingerprint(data: Partial, model: Any, *more: Any) -> str:
     """One hash of rows, labels, a model's options and anything else a result depends on; places and progress do not."""
     passed = ("folder", "verbose", "device", "random_state")  # the seed is among `more`
     options = {k: v for k, v in model.get_params(deep=False).items() if k not in passed}
-    return contents(f"{type(model).__name__}{_text(options)}{_text(more)}", data.labeled, data.y, data.x)
+    sides = () if data.domain is None else (data.domain,)
+    return contents(f"{type(model).__name__}{_text(options)}{_text(more)}", data.labeled, data.y, data.x, *sides)
 
 
 def contents(*items: Any) -> str:

@@ -132,7 +132,7 @@ def _pair(
     model = clone(candidate)
     set_if_there(model, verbose=False)  # the pairs have a bar of their own, and a terminal shows one at a time
     rows = divide(*given, seed=seed, **options)
-    baseline, _ = fit_both(model, rows.X, rows.y, seed, place)
+    baseline, _ = fit_both(model, rows.X, rows.y, seed, place, rows.domain)
     return _scores(rows, [output(each, rows.X_eval) for each in (baseline, model)])
 
 

@@ -168,6 +168,10 @@ def make(case, folder):
     if case == "flexmatch":  # with a threshold that rows pass in six steps
         recipe = fl.methods.FlexMatch(weight=fl.parts.PerClass(tau=0.4))
         return table(), fl.DeepClassifier(recipe, network="mlp-8-1", **options)
+    if case == "adapted":
+        return pictures(), fl.DeepClassifier("fixmatch", network="convnet-4", adapt="dann", **options)
+    if case == "weighted":
+        return table(), fl.DeepClassifier("mean_teacher", network="mlp-8-1", adapt="importance", **options)
     if case == "masks":
         return masked(), fl.DeepSegmenter("fixmatch", network="unet-4-1", **options)
     if case == "numbers":
@@ -176,7 +180,7 @@ def make(case, folder):
     return table(), fl.DeepClassifier(case, network="mlp-8-1", **options)
 
 
-CASES = [*sorted(methods.NAMES), "noisy_student", "ct_augment", "images", "masks", "numbers"]
+CASES = [*sorted(methods.NAMES), "noisy_student", "ct_augment", "images", "masks", "numbers", "adapted", "weighted"]
 
 
 def fit(case, folder):

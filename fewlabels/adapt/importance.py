@@ -16,6 +16,7 @@ overlap no weight can help, and `effective_labels` says how few labels then coun
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from fewlabels.audits.features import features
 from fewlabels.errors import OptionError
 
+FEW = 0.25  # effective labels, as a share of all, below which a warning is due
 MOST = 5000  # rows of either side that the regression sees, beside the labeled ones
 
 
@@ -67,6 +69,14 @@ class ImportanceWeighting:
         relative = ratio / (self.alpha * ratio + 1 - self.alpha)
         weights = np.ones(len(labeled))
         weights[np.isin(labeled, mine)] = relative / relative.mean()
+        left = effective_labels(weights)
+        if left < FEW * len(labeled):
+            warnings.warn(
+                f"weighted by how much they look like the target, the {len(labeled)} labels are worth {left:.1f}: "
+                "source and target hardly overlap, which no weights can mend. Try adapt='adabn' or adapt='dann', or "
+                "label some rows of the target.",
+                stacklevel=2,
+            )
         return weights
 
 

@@ -19,7 +19,7 @@ from fewlabels.deep import DeepClassifier, DeepRegressor
 from fewlabels.errors import InputError, OptionError
 from fewlabels.estimators import name_of, task_of
 from fewlabels.method import Method
-from fewlabels.pairs import as_estimator, fit_both, output, row_scores, set_if_there
+from fewlabels.pairs import adapts, as_estimator, fit_both, output, row_scores, set_if_there
 from fewlabels.partial_labels import Partial, partial
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.records import Records, fingerprint
@@ -84,6 +84,11 @@ def label_budget(
     name, task = name_of(candidate), task_of(candidate)
     if name == "supervised":
         raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
+    if adapts(candidate):
+        raise OptionError(
+            "label_budget scores on labels that it holds out, which are the source's, so it cannot judge adapt=. Use "
+            "fl.compare with X_test and y_test from the target."
+        )
     if task == "masks":
         raise InputError("y holds masks; a label budget takes one class or one number a row.")
     if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or repeats < FEWEST:

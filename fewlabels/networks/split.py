@@ -51,7 +51,7 @@ class Split(nn.Module):
     def joined(self) -> nn.Module:
         """The network as it was before, without the critic, with the weights it has now."""
         if not self.place:
-            return self.head
+            return copy.deepcopy(self.head)
         network = copy.deepcopy(self.body)
         network.set_submodule(self.place, copy.deepcopy(self.head))
         return network
