@@ -28,6 +28,7 @@ import numpy as np
 from common import add_row, machine, rows_of
 from scipy.ndimage import gaussian_filter, zoom
 from scipy.signal import stft
+from scipy.stats import t as student
 
 import fewlabels as fl
 
@@ -159,6 +160,100 @@ def one_run(name, method, adapt, seed):
         "cpu_seconds": round(cpu, 1),
         "noted": round(noted, 3) if noted != "" else "",
     }
+
+
+def gains(rows, name, way, base):
+    """Accuracies of a way, and its paired gains over another, in points, seed by seed."""
+    own, other = (
+        {
+            r["seed"]: 100 * float(r["value"])
+            for r in rows
+            if (r["data"], r["method"], r["adapt"] or None) == (name, *each)
+        }
+        for each in (way, base)
+    )
+    seeds = sorted(own.keys() & other.keys())
+    return np.array([own[s] for s in seeds]), np.array([own[s] - other[s] for s in seeds])
+
+
+def half_width(values):
+    """Half of the 95 % interval of a mean over seeds (t)."""
+    return student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+
+
+def cell(rows, name, way):
+    values, found = gains(rows, name, way, ("supervised", None))
+    if not len(values):
+        return "–"
+    if way == ("supervised", None):
+        return f"{values.mean():.1f}"
+    mark = ""
+    if len(found) > 2:
+        half = half_width(found)
+        mark = " **gain**" if found.mean() > half else " **harm**" if found.mean() < -half else ""
+        return f"{values.mean():.1f} ({found.mean():+.1f} ± {half:.1f}){mark}".replace("-", "−")
+    return f"{values.mean():.1f} ({found.mean():+.1f})".replace("-", "−")
+
+
+def picture(rows, names):
+    """Accuracy on the target, each seed a dot, without and with FixMatch."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(names), figsize=(11, 3.8), sharey=True, layout="constrained")
+    for panel, name in zip(panels, names, strict=True):
+        for at, way in enumerate(WAYS):
+            values, _ = gains(rows, name, way, way)
+            colour = "#1d5fb4" if way[1] else "#8a8f98"
+            panel.plot(values, np.full(len(values), at), "o", ms=4, color=colour, alpha=0.5)
+            panel.plot(values.mean(), at, "|", ms=16, mew=2.5, color=colour) if len(values) else None
+        panel.set_title(name, fontsize=11)
+        panel.set_xlabel("accuracy on the target, %")
+        panel.grid(axis="x", color="#ddd", lw=0.6)
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(WAYS)), [f"{method} + {adapt}" if adapt else method for method, adapt in WAYS])
+    panels[0].invert_yaxis()
+    figure.savefig(PAGE.parent / "_static" / "shift.png", dpi=110)
+
+
+def page():
+    rows = rows_of(RESULTS)
+    names = [name for name in SETTINGS if any(r["data"] == name and r["method"] != "audit" for r in rows)]
+    lines = [
+        "<!-- made by `python benchmarks/shift.py --docs` from benchmarks/results/shift.csv -->",
+        "",
+        "| Method | Adaptation | "
+        + " | ".join(f"`{name}`" for name in names)
+        + " | CPU time against the method alone |",
+        "|---|---|" + "---|" * (len(names) + 1),
+    ]
+    cpu = {(r["data"], r["method"], r["adapt"] or None, r["seed"]): float(r["cpu_seconds"]) for r in rows}
+    for method, adapt in WAYS:
+        ratios = [
+            seconds / cpu[name, method, None, seed]
+            for (name, *way, seed), seconds in cpu.items()
+            if way == [method, adapt] and (name, method, None, seed) in cpu
+        ]
+        cells = " | ".join(cell(rows, name, (method, adapt)) for name in names)
+        lines.append(f"| `{method}` | {f'`{adapt}`' if adapt else '–'} | {cells} | {np.median(ratios):.1f} |")
+    lines += ["", "Gain over plain FixMatch, paired by seed, and its 95 % interval:", ""]
+    lines += ["| `fixmatch` with | " + " | ".join(f"`{name}`" for name in names) + " |", "|---|" + "---|" * len(names)]
+    for way in WAYS:
+        if way[0] == "fixmatch" and way[1]:
+            found = [gains(rows, name, way, ("fixmatch", None))[1] for name in names]
+            said = [f"{g.mean():+.1f} ± {half_width(g):.1f}" if len(g) > 2 else "–" for g in found]
+            lines.append(f"| `{way[1]}` | " + " | ".join(said).replace("-", "−") + " |")
+    lines += ["", "The audit's shift check, seeds on which it looked, and its AUC (0.5 is no difference):", ""]
+    lines += ["| | looked | AUC |", "|---|---|---|"]
+    for name in names:
+        own = [r for r in rows if r["data"] == name and r["method"] == "audit"]
+        looked = sum(r["noted"] == "look" for r in own)
+        lines.append(f"| `{name}` | {looked} of {len(own)} | {np.mean([float(r['value']) for r in own]):.2f} |")
+    PAGE.write_text("\n".join(lines) + "\n")
+    picture(rows, names)
+    print("\n".join(lines))
 
 
 def main():

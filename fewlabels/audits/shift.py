@@ -37,6 +37,10 @@ _WHY = (
     "A model trained on the labeled rows may not carry over to the others, and unlabeled rows of another kind can make "
     "it worse. Find out what differs (another device, site or time?), and label some rows like the unlabeled ones."
 )
+_TRY = (
+    " If the model is for rows like the unlabeled ones, let a deep method adapt to them: "
+    "fl.DeepClassifier(adapt='mmd') or 'dann', for images 'adabn' first, and judge it on labeled rows from there."
+)
 _CHOSEN = {
     "unknown": "If the labeled rows were chosen by class or by a model, this is to be expected: say so (provenance=). ",
     "random": "",
@@ -80,7 +84,8 @@ def shift(view: View) -> Finding | Suspicion:
     most = "Most by column: " + "; ".join(telling) + ". " if columns else ""
     alarm = (
         "Labeled and unlabeled rows differ: of one of each, the labeled one can be told by its features in "
-        f"{100 * found.auc:.0f} % of pairs (50 % is chance). {most}{_CHOSEN[view.provenance]}{_WHY}{view.sampled}"
+        f"{100 * found.auc:.0f} % of pairs (50 % is chance). {most}{_CHOSEN[view.provenance]}{_WHY}"
+        f"{_adapt(view)}{view.sampled}"
     )
     calm = (
         f"No shift was found between {len(view.rows_l):,} labeled and {n:,} unlabeled rows (of one of each, the "
@@ -93,6 +98,12 @@ def shift(view: View) -> Finding | Suspicion:
         Finding("shift", "look", found.auc, alarm, evidence, (*unlike_u, *unlike_l)),
         Finding("shift", "ok", found.auc, calm, evidence),
     )
+
+
+def _adapt(view: View) -> str:
+    """What to try, where it can be tried and rows were not chosen to differ."""
+    can = view.data.classes is not None and not issparse(view.data.x)
+    return _TRY if can and view.provenance in ("unknown", "random") else ""
 
 
 def mmd(x_l: Floats, x_u: Floats, rng: np.random.Generator, permutations: int = PERMUTATIONS) -> Discrepancy:
