@@ -534,3 +534,39 @@ def test_the_command_line_sets_it():
         make_estimator("fixmatch", "classes", "table", ["adapt=dann", "adapt.lambda=0.5"])
     with pytest.raises(OptionError, match="there is no such option"):
         make_estimator("mean_teacher", "numbers", "table", ["adapt=dann"])
+
+
+# --- what it is worth -----------------------------------------------------------------------------------------------
+
+
+def offset(n, moved, rng):
+    """Two classes in six columns; the other device adds `moved` of the gap between them, and shows in a fifth column."""
+    y = rng.integers(0, 2, n)
+    along = np.repeat([0.5, 0.0], [4, 2])
+    x = rng.normal(size=(n, 6)) + np.outer(4 * (y - 0.5 + moved), along)
+    x[:, 4] += 3 * (moved > 0)
+    return x, y
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adapt", ["mmd", "dann"])
+def test_an_offset_is_mended_and_where_there_is_none_nothing_is_lost(adapt):
+    gains = {moved: [] for moved in (0.6, 0.0)}
+    for moved, found in gains.items():
+        for seed in range(5):
+            rng = np.random.default_rng(seed)
+            (x_s, y_s), (x_t, _), (x_test, y_test) = (offset(1000, by, rng) for by in (0, moved, moved))
+            marked = np.full(2000, -1)
+            for c in (0, 1):
+                marked[np.flatnonzero(y_s == c)[:20]] = c
+            x = np.concatenate([x_s, x_t])
+            scores = []
+            for way in (None, adapt):
+                model = fl.DeepClassifier("supervised", adapt=way, steps=400, random_state=seed, verbose=False)
+                given = {} if way is None else {"domain": np.repeat([1, -1], 1000)}
+                scores.append(model.fit(x, marked, **given).score(x_test, y_test))
+            found.append(scores[1] - scores[0])
+    assert min(gains[0.6]) > 0.02
+    assert np.mean(gains[0.6]) > 0.1
+    assert np.mean(gains[0.0]) > -0.02
+    assert abs(np.mean(gains[0.0])) < 0.2 * np.mean(gains[0.6])

@@ -12,10 +12,15 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "said"), [("fraud", "Check these next"), ("factory", "of the first 24 have a defect")]
+    ("name", "said"),
+    [
+        ("fraud", "Check these next"),
+        ("factory", "of the first 24 have a defect"),
+        ("scanner", "FixMatch with adapt='mmd': HELPS"),
+    ],
 )
 def test_an_example_runs(name, said, tmp_path):
-    more = [str(tmp_path / "report.html")] if name == "factory" else []
+    more = [str(tmp_path / "report.html")] if name != "fraud" else []
     environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
     found = subprocess.run(
         [sys.executable, EXAMPLES / f"{name}.py", *more], check=True, capture_output=True, text=True, env=environment
