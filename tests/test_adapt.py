@@ -540,7 +540,7 @@ def test_the_command_line_sets_it():
 
 
 def offset(n, moved, rng):
-    """Two classes in six columns; the other device adds `moved` of the gap between them, and shows in a fifth column."""
+    """Two classes in six columns; the other device adds `moved` of the gap between them, and shows in a fifth."""
     y = rng.integers(0, 2, n)
     along = np.repeat([0.5, 0.0], [4, 2])
     x = rng.normal(size=(n, 6)) + np.outer(4 * (y - 0.5 + moved), along)
