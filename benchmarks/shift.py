@@ -9,7 +9,7 @@ speakers         200 labels of 2,500 spoken digits by five speakers; target: 250
                  seed leaves out another speaker. Spectrograms of 32 frequencies x 32 times
 fashion_sensor   250 labels of 5,000 images of Fashion-MNIST; target: 5,000 others, and for the test 5,000 of its test
                  set, as by a worse camera: blurred, less contrast, brighter, darker in the corners, noise
-margin           as mnist_to_digits, but MNIST keeps its margin, and gets two more pixels of it, so that 4 x 4 blocks are
+margin           as mnist_to_digits, but MNIST keeps its margin, and gets 2 more pixels of it, so that 4 x 4 blocks are
                  averaged as they were for scikit-learn's digits: its digits are then smaller, and FixMatch does harm
 same             scikit-learn's digits, 250 labels of 600 against 600 others of the same kind; the rest tests
 
