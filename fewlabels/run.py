@@ -177,9 +177,13 @@ class Run:
         exact = any(isinstance(m, MLP | RowEncoder) for m in self.network.modules()) and device.type != "mps"
         dtype = torch.float64 if exact else torch.float32
         network = copy.deepcopy(self.network).to(device, dtype) if exact or device.type != "cpu" else self.network
-        size = _CHUNK if self.scaling.kind == "table" else max(1, min(_CHUNK, _CHUNK_PIXELS // math.prod(x.shape[1:3])))
-        for inputs in _inputs(x, np.arange(len(x)), self.scaling, device, size):
+        for inputs in _inputs(x, np.arange(len(x)), self.scaling, device, _chunk(x)):
             yield network(inputs.to(dtype)).to("cpu", dtype)
+
+
+def _chunk(x: NDArray[Any] | ImageFiles) -> int:
+    """Rows of one pass without gradient."""
+    return _CHUNK if len(x.shape) == 2 else max(1, min(_CHUNK, _CHUNK_PIXELS // math.prod(x.shape[1:3])))
 
 
 def _inputs(
@@ -222,7 +226,9 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         history, findings, seconds = _train(net, pool, scaling, partial, truth, task, options, device)
         network = net.teacher.joined() if isinstance(net.teacher, Split) else net.teacher
         if sides is not None and isinstance(options.adapt, AdaBN):
-            options.adapt.settle(network, _inputs(partial.x, sides[1], scaling, device, _CHUNK))
+            # of equal size: a last one of a single row would weigh as much as any other
+            size = math.ceil(len(sides[1]) / math.ceil(len(sides[1]) / _chunk(partial.x)))
+            options.adapt.settle(network, _inputs(partial.x, sides[1], scaling, device, size))
     network = network.to("cpu")
     facts = {
         "seed": options.seed,
