@@ -15,7 +15,6 @@ from fewlabels.data.labels import USUAL_MARKS, Labels, Task, as_vector, read_ind
 from fewlabels.data.masks import as_codes, find_classes, read_masks
 from fewlabels.errors import InputError
 
-
 # Labeled rows up to which every one may be of another class without a word.
 _FEW_LABELS = 20
 
@@ -148,8 +147,8 @@ def partial_matrix(X: Any, y: Any) -> Partial:
     whole = known[(known >= 0).all(1)]
     if len(whole) > 1 and (whole.sum(1) == 1).all():
         warnings.warn(
-            "y has exactly one 1 in every labeled row, like classes in one-hot code; it is read as several labels a row, "
-            "each of which may hold or not. For one class a row pass y.argmax(axis=1), with -1 where it is unlabeled.",
+            "y has exactly one 1 in every labeled row, like classes in one-hot code; it is read as several labels a "
+            "row, each of which may hold or not. For one class a row pass y.argmax(axis=1), with -1 where it is unlabeled.",
             stacklevel=3,
         )
     rows = partial(X, np.where((known < 0).all(1), np.nan, 0.0), task="numbers")
@@ -157,7 +156,7 @@ def partial_matrix(X: Any, y: Any) -> Partial:
 
 
 def _warn_of_marks(labels: Labels) -> None:
-    """-1 is a number like others; where no row is unlabeled and half of them are -1, it was probably meant as a mark."""
+    """-1 is a number like others; where no row is unlabeled and half of them are -1, it was meant as a mark."""
     marked = int(np.sum(labels.values == -1))
     if labels.mark is None and 2 * marked >= labels.n_rows:
         warnings.warn(

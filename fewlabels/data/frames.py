@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fewlabels.errors import InputError
 
-
 _LARGEST = int(np.finfo(np.float32).max)
 
 
@@ -89,7 +88,7 @@ def objects_to_numbers(values: NDArray[Any], what: str) -> NDArray[np.float64]:
     """
     for index, value in np.ndenumerate(values):
         known = isinstance(value, numbers.Real | np.bool_) or is_missing(value)
-        if not known or (isinstance(value, int | Fraction) and abs(value) > _LARGEST):
+        if not known or (isinstance(value, int | Fraction) and not -_LARGEST <= value <= _LARGEST):
             _refuse_object(value, f"{what} at {index if len(index) > 1 else f'row {index[0]}'}")
     filled = np.array([np.nan if is_missing(v) else v for v in values.flat], dtype=np.float64)
     return filled.reshape(values.shape)

@@ -144,8 +144,10 @@ def _are_paths(X: Any) -> bool:
 def _sparse(X: Any) -> tuple[csr_array, Form]:
     """SciPy's sparse rows as CSR with sorted indices and no doubles."""
     if X.ndim != 2 or 0 in X.shape:
-        raise InputError(f"X is sparse of shape {X.shape}; expected (N, D) with at least one row and one column. Look at the filter "
-            "or file that it came from.")
+        raise InputError(
+            f"X is sparse of shape {X.shape}; expected (N, D) with at least one row and one column. Look at the filter "
+            "or file that it came from."
+        )
     if X.dtype.kind not in "biuf":
         raise InputTypeError(
             f"X is sparse and holds {X.dtype}, but real numbers were expected. Convert it: X.astype(float)."

@@ -37,7 +37,9 @@ def read_masks(masks: Any, shape: tuple[int, int, int], name: str = "y") -> Mask
     """
     masks = _unpacked(masks, name)
     if isinstance(masks, np.ndarray) and masks.ndim == 0:
-        raise InputError(f"{name} is {shown(masks[()])}. Give masks (N, H, W), with None or all -1 for rows without one.")
+        raise InputError(
+            f"{name} is {shown(masks[()])}. Give masks (N, H, W), with None or all -1 for rows without one."
+        )
     if len(masks) != shape[0]:
         raise InputError(f"X has {shape[0]} images, {name} has {len(masks)} masks. Give one mask or None for each.")
     if isinstance(masks, np.ndarray):
