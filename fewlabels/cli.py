@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +31,16 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
+
+def _whole(_: Any, tokens: Any) -> int:
+    """cyclopts would round 1.5 to 2."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 Set = Annotated[
     tuple[str, ...],
     Parameter(name="--set", negative=(), help="Any option of any recipe: steps=2000, weight.tau=0.9, augment.n_ops=3."),
@@ -43,7 +57,7 @@ TaskName = Annotated[
 
 
 @app.command
-def demo(*, out: Path = Path("fewlabels-demo"), seed: int = 0, quiet: Quiet = False) -> None:
+def demo(*, out: Path = Path("fewlabels-demo"), seed: Whole = 0, quiet: Quiet = False) -> None:
     """Supervised against FixMatch on 8x8 digits with 4 labels a class; writes a report. About a minute.
 
     Parameters
@@ -78,11 +92,11 @@ def compare(
     *,
     method: MethodName = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     set: Set = (),
     label: Label = "label",
     task: TaskName = None,
-    repeats: int = 1,
+    repeats: Whole = 1,
     on_bad_file: BadFile = "error",
     quiet: Quiet = False,
 ) -> None:
@@ -110,7 +124,7 @@ def audit(
         str | None, Parameter(help="Test rows, when DATA does not hold them: a path of the same kind.")
     ] = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     label: Label = "label",
     task: TaskName = None,
     provenance: Annotated[
@@ -156,12 +170,12 @@ def budget(
     *,
     method: MethodName = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     set: Set = (),
     label: Label = "label",
     task: Literal["classes", "numbers"] | None = None,
-    sizes: Annotated[tuple[int, ...], Parameter(negative=(), help="Numbers of labels: --sizes 20 --sizes 100.")] = (),
-    repeats: int = 5,
+    sizes: Annotated[tuple[Whole, ...], Parameter(negative=(), help="Numbers of labels: --sizes 20 --sizes 100.")] = (),
+    repeats: Whole = 5,
     on_bad_file: BadFile = "error",
     quiet: Quiet = False,
 ) -> None:
@@ -204,8 +218,8 @@ def suggest(
     seconds: Annotated[
         float | None, Parameter(help="Try the first few within this time on held-out labels of DATA.")
     ] = None,
-    most: int = 5,
-    seed: int = 0,
+    most: Whole = 5,
+    seed: Whole = 0,
     label: Label = "label",
     task: TaskName = None,
     on_bad_file: BadFile = "error",
@@ -245,7 +259,7 @@ def fit(
     *,
     method: MethodName = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     set: Set = (),
     label: Label = "label",
     task: TaskName = None,
@@ -304,8 +318,6 @@ def predict(
     output : A CSV with the row, the prediction, and for classes each one's probability; masks go into an .npz, as y.
     """
     import csv
-    import io
-    import json
 
     import numpy as np
     from sklearn.base import is_classifier
@@ -314,16 +326,16 @@ def predict(
     from fewlabels.data.tables import TableEncoder
     from fewlabels.deep import load
     from fewlabels.estimators import task_of
-    from fewlabels.files import write_file
+    from fewlabels.files import read_json, write_file
 
     model = load(run / "model")
     encoder = run / "encoder.json"
     known = None
     if encoder.exists():
         try:
-            known = TableEncoder.from_dict(json.loads(encoder.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{encoder} is damaged: {error}. Train again.") from error
+            known = TableEncoder.from_dict(read_json(encoder.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{encoder} is damaged: {str(error).rstrip('.')}. Train again.") from error
     shape = model.form_.shape
     size, channels = ((shape[0], shape[1]), shape[2]) if model.form_.kind == "image" else (None, None)
     source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=size, channels=channels)
@@ -343,12 +355,13 @@ def predict(
         columns += [[f"{p:.6f}" for p in column] for column in model.predict_proba(source.X).T]
     writer.writerow([_safe_cell(cell) for cell in header])
     writer.writerows([_safe_cell(cell) for cell in row] for row in zip(*columns, strict=True))
-    write_file(output, text.getvalue().encode())
+    # file names that are no UTF-8 come as halves of surrogate pairs
+    write_file(output, text.getvalue().encode(errors="backslashreplace"))
     _say(f"{len(source.ids)} predictions in {output}")
 
 
 @app.command
-def verdict(run: Path, *, ask: int | None = None, answers: Path | None = None) -> None:
+def verdict(run: Path, *, ask: Whole | None = None, answers: Path | None = None) -> None:
     """Ask for labels where the two models of a comparison disagree, and say what the answers prove.
 
     Parameters
@@ -504,7 +517,7 @@ def _prepare(
     if source.y is None:
         raise InputError(f"{data} has no labels. Add some, or use `fewlabels predict` with a trained model.")
     task = task or source.get("task") or guess_task(source.y)
-    method = method or default_method(task)
+    method = default_method(task) if method is None else method
     estimator = make_estimator(
         method, task, form.kind, list(settings), random_state=seed, verbose=False if quiet else "auto"
     )
@@ -600,23 +613,46 @@ def main(argv: list[str] | None = None) -> None:
     words = sys.argv[1:] if argv is None else argv
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or pipe that does not know every character
     try:
-        with terminable():
+        with terminable(), _plain_warnings(debug):
             app(words, exit_on_error=False, print_error=True)
     except CycloptsError:
         sys.exit(2)
+    except BrokenPipeError:  # who reads the output has enough of it, as in `fewlabels methods | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or Python complains when it flushes at the end
+        sys.exit(141)  # as a shell says of a process that SIGPIPE ended
     except SystemExit as end:
         if end.code == 128 + signal.SIGTERM:
             _complain("".join(getattr(end, "__notes__", ())) or "terminated", end.code, debug)
         raise
     except KeyboardInterrupt as interrupt:
         _complain(str(interrupt) or "interrupted", 130, debug)
-    except (OptionError, InputError, MemoryError, DivergenceError, SaveError) as error:
+    except (OptionError, InputError, MemoryError, DivergenceError, OSError) as error:
         _complain(str(error), _exit_code(error), debug)
 
 
+@contextmanager
+def _plain_warnings(debug: bool) -> Iterator[None]:
+    """Within, a warning to the user is a line of its own, without the place in the code where it arose."""
+    usual = warnings.formatwarning
+
+    def plain(message: Any, category: type[Warning], *place: Any, **line: Any) -> str:
+        if not issubclass(category, UserWarning):
+            return usual(message, category, *place, **line)
+        return f"fewlabels: warning: {message}\n"
+
+    warnings.formatwarning = usual if debug else plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
+
+
 def _exit_code(error: BaseException) -> int:
-    codes = {OptionError: 2, InputError: 3, MemoryError: 4, DivergenceError: 5, SaveError: 6}
+    # in this order: an absent device is an OptionError, too
+    codes = {MemoryError: 4, OptionError: 2, InputError: 3, DivergenceError: 5, SaveError: 6, OSError: 3}
     return next(code for kind, code in codes.items() if isinstance(error, kind))
 
 

@@ -18,6 +18,10 @@ class ResourceError(MemoryError):
     """More memory or disk would be needed than there is (command line: exit code 4)."""
 
 
+class AbsentDeviceError(OptionError, ResourceError):
+    """A kind of device that is known, but not on this machine (command line: exit code 4)."""
+
+
 class DivergenceError(ArithmeticError):
     """Training met a loss, gradient or weight that is not finite (command line: exit code 5).
 

@@ -230,7 +230,7 @@ class GraphClassifier(ClassicalClassifier):
         check_method(method)
         check_number("patience", self.patience, 1, whole=True)
         check_number("average", self._average(), 0, np.nextafter(1, 0))
-        if not isinstance(self.augment, Graphs) and self.augment != "auto":
+        if not isinstance(self.augment, Graphs) and not (isinstance(self.augment, str) and self.augment == "auto"):
             raise OptionError(f"augment={self.augment!r}; expected 'auto' or fl.augment.Graphs(...).")
         return NodeOptions(
             method=method,
@@ -282,6 +282,9 @@ def _without(data: Partial, validation: Any) -> tuple[Partial, NDArray[np.int64]
             f"validation is {nodes.dtype} of shape {nodes.shape}; expected numbers of nodes (V,). A mask: "
             "np.flatnonzero(mask)."
         )
+    beyond = nodes[(nodes < 0) | (nodes >= data.n_rows)]
+    if len(beyond):
+        raise InputError(f"validation names node {beyond[0]}, but there are {data.n_rows}, numbered from 0.")
     chosen = np.isin(data.labeled, nodes)
     unknown = np.setdiff1d(nodes, data.labeled)
     if len(unknown):

@@ -148,7 +148,7 @@ def partial_matrix(X: Any, y: Any) -> Partial:
     if len(whole) > 1 and (whole.sum(1) == 1).all():
         warnings.warn(
             "y has exactly one 1 in every labeled row, like classes in one-hot code; it is read as several labels a "
-            "row, each of which may hold or not. For one class a row pass y.argmax(axis=1), with -1 where it is unlabeled.",
+            "row, each of which may hold or not. For one class a row pass y.argmax(axis=1), -1 where unlabeled.",
             stacklevel=3,
         )
     rows = partial(X, np.where((known < 0).all(1), np.nan, 0.0), task="numbers")

@@ -14,8 +14,8 @@ from fewlabels.errors import OptionError, ResourceError, nearest
 
 def check_number(name: str, value: Any, least: float, most: float = np.inf, *, whole: bool = False) -> None:
     """Refuse what is not a number (a whole one) from `least` to `most`."""
-    number: Any = value if isinstance(value, Integral if whole else Real) else np.nan
-    if not isinstance(number, bool) and np.isfinite(number) and least <= number <= most:
+    kind: Any = Integral if whole else Real
+    if isinstance(value, kind) and not isinstance(value, bool) and least <= value <= most and value < np.inf:
         return
     reach = f"from {least:g} to {most:g}" if np.isfinite(most) else f"of at least {least:g}"
     raise OptionError(f"{name}={value!r} should be a {'whole' if whole else 'finite'} number {reach}.")

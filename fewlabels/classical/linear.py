@@ -99,8 +99,9 @@ def check_number(name: str, value: object, low: float, *, above: bool = False) -
     ------
     OptionError : it is not
     """
+    most = float(np.finfo(np.float64).max)
     real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not real or not np.isfinite(float(value)) or float(value) < low or (above and float(value) == low):  # type: ignore[arg-type]
+    if not real or not low <= value <= most or (above and value == low):  # type: ignore[operator]
         raise OptionError(f"{name}={value!r}; expected a number {'above' if above else 'of at least'} {low:g}.")
     return float(value)  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fewlabels.data.frames import shown
+from fewlabels.data.frames import InputTypeError, shown
 from fewlabels.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def load(
     """
     if task not in (None, "classes", "numbers", "masks"):
         raise OptionError(f"task={task!r} is unknown; it is 'classes', 'numbers', 'masks' or None.")
+    if not isinstance(path, str | os.PathLike):
+        raise InputTypeError(f"{shown(path)} is no path. Give the path of a table, an .npz or a folder of images.")
     place = Path(path)
     try:
         return _read(place, label, task, on_bad_file, size, channels, encoder)
