@@ -23,6 +23,7 @@ from fewlabels.graph.reading import read_edges, read_graph
 from fewlabels.graph.threads import copied
 from fewlabels.graph.weights import affinities, edges
 from fewlabels.method import Method
+from fewlabels.networks.names import LARGEST
 from fewlabels.node_networks import ARCHITECTURES, SIZES, Architecture, answers, build, inputs
 from fewlabels.node_training import NodeData, NodeOptions, check_method, train_nodes
 from fewlabels.partial_labels import Partial
@@ -220,7 +221,8 @@ class GraphClassifier(ClassicalClassifier):
                 having = [other for other, its in ARCHITECTURES.items() if getattr(its, name) is not None]
                 raise OptionError(f"{self.architecture} has no {name}; {', '.join(having)} does. Leave it at None.")
             whole = name in (*SIZES, "steps")
-            most = np.nextafter(1, 0) if name == "dropout" else 1 if name == "alpha" else np.inf
+            limits = dict.fromkeys(SIZES, LARGEST) | {"dropout": np.nextafter(1, 0), "alpha": 1}
+            most = limits.get(name, np.inf)
             check_number(name, value, int(whole), most, whole=whole)
             found = found._replace(**{name: value})
         return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import numbers
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,10 +83,11 @@ class Options:
         _whole("watch_labels", self.watch_labels, 0)
         if not isinstance(self.class_balanced, bool | np.bool_):
             raise OptionError(f"class_balanced={self.class_balanced!r}; expected True or False.")
+        real = (int, float, np.integer, np.floating)
         limits = {"lr": 1e3, "weight_decay": 1e3, "average": 1.0, "logit_adjustment": 1e3}
         for name, high in limits.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < high:
+            if isinstance(value, bool) or not isinstance(value, real) or not 0 <= value < high:
                 raise OptionError(f"{name}={value!r}; expected a number from 0 to below {high:g}.")
         if self.class_balanced and self.logit_adjustment:
             raise OptionError(
@@ -97,7 +97,7 @@ class Options:
 
 
 def _whole(name: str, value: object, least: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 2**63:
         raise OptionError(f"{name}={value!r}; expected a whole number of at least {least}.")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import issparse
 
+from fewlabels.classical.checking import LARGEST
 from fewlabels.data.memory import memory_to_spare
 from fewlabels.errors import OptionError, ResourceError
 
@@ -113,7 +114,7 @@ def check_whole(name: str, value: object, low: int) -> int:
     ------
     OptionError : it is not
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= LARGEST:
         raise OptionError(f"{name}={value!r}; expected a whole number of at least {low}.")
     return int(value)
 

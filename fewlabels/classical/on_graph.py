@@ -149,7 +149,7 @@ class GraphClassifier(ClassicalClassifier, OnGraph):
             return np.bincount(data.y, minlength=data.n_classes) / len(data.y)
         try:
             prior = np.asarray(self.class_prior, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             prior = np.empty(0)  # refused below
         if prior.shape != (data.n_classes,) or not (np.isfinite(prior).all() and (prior > 0).all()):
             raise OptionError(
