@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -32,15 +34,15 @@ app = App(
 )
 
 
-def _whole(_: Any, tokens: Any) -> int:
+def _wholes(_: Any, tokens: Any) -> tuple[int, ...]:
     """cyclopts would round 1.5 to 2."""
-    try:
-        return int(tokens[0].value)
-    except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
+    for token in tokens:
+        if not re.fullmatch(r"[+-]?\d+", token.value):
+            raise ValueError(f"{token.value!r} is no whole number")
+    return tuple(int(token.value) for token in tokens)
 
 
-Whole = Annotated[int, Parameter(converter=_whole)]
+Whole = Annotated[int, Parameter(converter=lambda kind, tokens: _wholes(kind, tokens)[0])]
 Set = Annotated[
     tuple[str, ...],
     Parameter(name="--set", negative=(), help="Any option of any recipe: steps=2000, weight.tau=0.9, augment.n_ops=3."),
@@ -142,7 +144,10 @@ def audit(
     seed : Of the samples and permutations.
     """
     from fewlabels.audits.auditing import audit as run_audit
+    from fewlabels.files import check_name
 
+    folder = out or Path("runs") / f"{Path(data).stem}-audit-{seed}"
+    check_name(folder)
     source = _load(data, label, task, on_bad_file)
     for note in source.notes:
         _say(note)
@@ -160,7 +165,6 @@ def audit(
         feature_names=source.feature_names,
         random_state=seed,
     )
-    folder = out or Path("runs") / f"{Path(data).stem}-audit-{seed}"
     _say(f"{found}\n\nReport: {found.report(folder / 'audit.html')}")
 
 
@@ -174,7 +178,9 @@ def budget(
     set: Set = (),
     label: Label = "label",
     task: Literal["classes", "numbers"] | None = None,
-    sizes: Annotated[tuple[Whole, ...], Parameter(negative=(), help="Numbers of labels: --sizes 20 --sizes 100.")] = (),
+    sizes: Annotated[
+        tuple[int, ...], Parameter(negative=(), converter=_wholes, help="Numbers of labels: --sizes 20 --sizes 100.")
+    ] = (),
     repeats: Whole = 5,
     on_bad_file: BadFile = "error",
     quiet: Quiet = False,
@@ -610,6 +616,8 @@ def main(argv: list[str] | None = None) -> None:
     # Threads that spin while they wait make a step ten times as slow on a machine that has other work. Read by
     # OpenMP when torch is imported, so it must be set before; who sets it keeps what was set.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Where the home cannot be written matplotlib keeps its list of fonts in the temporary folder, and need not say so.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     words = sys.argv[1:] if argv is None else argv
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]

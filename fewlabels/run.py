@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from fewlabels import recipes
 from fewlabels.audits.finding import Finding
-from fewlabels.augment import Augmentation, CTAugment, Images, MaskedImages, Moving, NoAugmentation, Tables
+from fewlabels.augment import Augmentation, CTAugment, Graphs, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.augment.ct_augment import Learnt
 from fewlabels.batches import Pool, batches
 from fewlabels.checkpoint import check_finite
@@ -72,7 +72,7 @@ class Options:
         choose_device(self.device)
         if not isinstance(self.precision, str) or self.precision not in ("auto", "float32", "bfloat16"):
             raise OptionError(f"precision={self.precision!r}; expected 'auto', 'float32' or 'bfloat16'.")
-        own = not isinstance(self.augment, str | type) and callable(getattr(self.augment, "weak", None))
+        own = not isinstance(self.augment, str | type | Graphs) and callable(getattr(self.augment, "weak", None))
         if not own and not (isinstance(self.augment, str) and self.augment in ("auto", "none")):
             raise OptionError(
                 f"augment={self.augment!r}; expected 'auto', 'none' or an augmentation such as fl.augment.Images()."

@@ -68,7 +68,7 @@ def load(
             f"{error.filename or place} may not be read (permission denied). Change its permissions, or copy it."
         ) from error
     except OSError as error:  # a name that is too long, a disk that fails
-        raise InputError(f"{shown(str(error.filename or place))} cannot be read: {error.strerror or error}.") from error
+        raise InputError(f"{str(error.filename or place)[:200]} cannot be read: {error.strerror or error}.") from error
 
 
 def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, channels: Any, encoder: Any) -> Bunch:

@@ -176,8 +176,8 @@ def _ravelled(y: NDArray[Any]) -> NDArray[Any]:
             stacklevel=5,
         )
         return y.ravel()
-    hint = "Pass one label a row."
-    numeric = y.ndim == 2 and y.dtype.kind in "biuf" and y.shape[1] > 0
+    hint = "It is one row: pass y.ravel()." if y.shape[0] == 1 else "Pass one label a row."
+    numeric = y.ndim == 2 and y.shape[0] != 1 and y.dtype.kind in "biuf" and y.shape[1] > 0
     whole = numeric and bool(np.all(np.isnan(y) | np.isin(y, (-1, 0, 1))))
     soft = numeric and y.dtype.kind == "f" and np.nanmin(y, initial=0) >= 0 and bool(np.any(y % 1 > 0))
     if whole or soft:
