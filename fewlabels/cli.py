@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import os
+import re
 import shlex
 import signal
 import sys
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,6 +33,16 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 
+
+def _wholes(_: Any, tokens: Any) -> tuple[int, ...]:
+    """cyclopts would round 1.5 to 2."""
+    for token in tokens:
+        if not re.fullmatch(r"[+-]?\d+", token.value):
+            raise ValueError(f"{token.value!r} is no whole number")
+    return tuple(int(token.value) for token in tokens)
+
+
+Whole = Annotated[int, Parameter(converter=lambda kind, tokens: _wholes(kind, tokens)[0])]
 Set = Annotated[
     tuple[str, ...],
     Parameter(name="--set", negative=(), help="Any option of any recipe: steps=2000, weight.tau=0.9, augment.n_ops=3."),
@@ -43,7 +59,7 @@ TaskName = Annotated[
 
 
 @app.command
-def demo(*, out: Path = Path("fewlabels-demo"), seed: int = 0, quiet: Quiet = False) -> None:
+def demo(*, out: Path = Path("fewlabels-demo"), seed: Whole = 0, quiet: Quiet = False) -> None:
     """Supervised against FixMatch on 8x8 digits with 4 labels a class; writes a report. About a minute.
 
     Parameters
@@ -78,11 +94,11 @@ def compare(
     *,
     method: MethodName = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     set: Set = (),
     label: Label = "label",
     task: TaskName = None,
-    repeats: int = 1,
+    repeats: Whole = 1,
     on_bad_file: BadFile = "error",
     quiet: Quiet = False,
 ) -> None:
@@ -110,7 +126,7 @@ def audit(
         str | None, Parameter(help="Test rows, when DATA does not hold them: a path of the same kind.")
     ] = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     label: Label = "label",
     task: TaskName = None,
     provenance: Annotated[
@@ -128,7 +144,10 @@ def audit(
     seed : Of the samples and permutations.
     """
     from fewlabels.audits.auditing import audit as run_audit
+    from fewlabels.files import check_name
 
+    folder = out or Path("runs") / f"{Path(data).stem}-audit-{seed}"
+    check_name(folder)
     source = _load(data, label, task, on_bad_file)
     for note in source.notes:
         _say(note)
@@ -146,7 +165,6 @@ def audit(
         feature_names=source.feature_names,
         random_state=seed,
     )
-    folder = out or Path("runs") / f"{Path(data).stem}-audit-{seed}"
     _say(f"{found}\n\nReport: {found.report(folder / 'audit.html')}")
 
 
@@ -156,12 +174,14 @@ def budget(
     *,
     method: MethodName = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     set: Set = (),
     label: Label = "label",
     task: Literal["classes", "numbers"] | None = None,
-    sizes: Annotated[tuple[int, ...], Parameter(negative=(), help="Numbers of labels: --sizes 20 --sizes 100.")] = (),
-    repeats: int = 5,
+    sizes: Annotated[
+        tuple[int, ...], Parameter(negative=(), converter=_wholes, help="Numbers of labels: --sizes 20 --sizes 100.")
+    ] = (),
+    repeats: Whole = 5,
     on_bad_file: BadFile = "error",
     quiet: Quiet = False,
 ) -> None:
@@ -204,8 +224,8 @@ def suggest(
     seconds: Annotated[
         float | None, Parameter(help="Try the first few within this time on held-out labels of DATA.")
     ] = None,
-    most: int = 5,
-    seed: int = 0,
+    most: Whole = 5,
+    seed: Whole = 0,
     label: Label = "label",
     task: TaskName = None,
     on_bad_file: BadFile = "error",
@@ -245,7 +265,7 @@ def fit(
     *,
     method: MethodName = None,
     out: Path | None = None,
-    seed: int = 0,
+    seed: Whole = 0,
     set: Set = (),
     label: Label = "label",
     task: TaskName = None,
@@ -304,8 +324,6 @@ def predict(
     output : A CSV with the row, the prediction, and for classes each one's probability; masks go into an .npz, as y.
     """
     import csv
-    import io
-    import json
 
     import numpy as np
     from sklearn.base import is_classifier
@@ -314,16 +332,16 @@ def predict(
     from fewlabels.data.tables import TableEncoder
     from fewlabels.deep import load
     from fewlabels.estimators import task_of
-    from fewlabels.files import write_file
+    from fewlabels.files import read_json, write_file
 
     model = load(run / "model")
     encoder = run / "encoder.json"
     known = None
     if encoder.exists():
         try:
-            known = TableEncoder.from_dict(json.loads(encoder.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{encoder} is damaged: {error}. Train again.") from error
+            known = TableEncoder.from_dict(read_json(encoder.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{encoder} is damaged: {str(error).rstrip('.')}. Train again.") from error
     shape = model.form_.shape
     size, channels = ((shape[0], shape[1]), shape[2]) if model.form_.kind == "image" else (None, None)
     source = load_data(data, label=label, on_bad_file=on_bad_file, encoder=known, size=size, channels=channels)
@@ -343,12 +361,13 @@ def predict(
         columns += [[f"{p:.6f}" for p in column] for column in model.predict_proba(source.X).T]
     writer.writerow([_safe_cell(cell) for cell in header])
     writer.writerows([_safe_cell(cell) for cell in row] for row in zip(*columns, strict=True))
-    write_file(output, text.getvalue().encode())
+    # file names that are no UTF-8 come as halves of surrogate pairs
+    write_file(output, text.getvalue().encode(errors="backslashreplace"))
     _say(f"{len(source.ids)} predictions in {output}")
 
 
 @app.command
-def verdict(run: Path, *, ask: int | None = None, answers: Path | None = None) -> None:
+def verdict(run: Path, *, ask: Whole | None = None, answers: Path | None = None) -> None:
     """Ask for labels where the two models of a comparison disagree, and say what the answers prove.
 
     Parameters
@@ -504,7 +523,7 @@ def _prepare(
     if source.y is None:
         raise InputError(f"{data} has no labels. Add some, or use `fewlabels predict` with a trained model.")
     task = task or source.get("task") or guess_task(source.y)
-    method = method or default_method(task)
+    method = default_method(task) if method is None else method
     estimator = make_estimator(
         method, task, form.kind, list(settings), random_state=seed, verbose=False if quiet else "auto"
     )
@@ -597,26 +616,51 @@ def main(argv: list[str] | None = None) -> None:
     # Threads that spin while they wait make a step ten times as slow on a machine that has other work. Read by
     # OpenMP when torch is imported, so it must be set before; who sets it keeps what was set.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Where the home cannot be written matplotlib keeps its list of fonts in the temporary folder, and need not say so.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     words = sys.argv[1:] if argv is None else argv
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or pipe that does not know every character
     try:
-        with terminable():
+        with terminable(), _plain_warnings(debug):
             app(words, exit_on_error=False, print_error=True)
     except CycloptsError:
         sys.exit(2)
+    except BrokenPipeError:  # who reads the output has enough of it, as in `fewlabels methods | head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # or Python complains when it flushes at the end
+        sys.exit(141)  # as a shell says of a process that SIGPIPE ended
     except SystemExit as end:
         if end.code == 128 + signal.SIGTERM:
             _complain("".join(getattr(end, "__notes__", ())) or "terminated", end.code, debug)
         raise
     except KeyboardInterrupt as interrupt:
         _complain(str(interrupt) or "interrupted", 130, debug)
-    except (OptionError, InputError, MemoryError, DivergenceError, SaveError) as error:
+    except (OptionError, InputError, MemoryError, DivergenceError, OSError) as error:
         _complain(str(error), _exit_code(error), debug)
 
 
+@contextmanager
+def _plain_warnings(debug: bool) -> Iterator[None]:
+    """Within, a warning to the user is a line of its own, without the place in the code where it arose."""
+    usual = warnings.formatwarning
+
+    def plain(message: Any, category: type[Warning], *place: Any, **line: Any) -> str:
+        if not issubclass(category, UserWarning):
+            return usual(message, category, *place, **line)
+        return f"fewlabels: warning: {message}\n"
+
+    warnings.formatwarning = usual if debug else plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
+
+
 def _exit_code(error: BaseException) -> int:
-    codes = {OptionError: 2, InputError: 3, MemoryError: 4, DivergenceError: 5, SaveError: 6}
+    # in this order: an absent device is an OptionError, too
+    codes = {MemoryError: 4, OptionError: 2, InputError: 3, DivergenceError: 5, SaveError: 6, OSError: 3}
     return next(code for kind, code in codes.items() if isinstance(error, kind))
 
 

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info
 from fewlabels import ledger
 from fewlabels.audits.auditing import Audit, examine
 from fewlabels.classical.base import Classical
+from fewlabels.classical.checking import check_number
 from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import guess_task
 from fewlabels.deep import DeepClassifier, DeepRegressor
@@ -27,6 +28,7 @@ from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
 from fewlabels.records import contents, fingerprint
 from fewlabels.repeats import Repeated, check_repeats, repeat
+from fewlabels.seeds import check_seed
 from fewlabels.segmenter import DeepSegmenter
 from fewlabels.verdict import Paired, Verdict
 from fewlabels.verdict_round import VerdictRound
@@ -229,7 +231,12 @@ def compare(
     >>> str(result.verdict) in {"HELPS", "HURTS", "NO PRACTICAL DIFFERENCE", "CANNOT TELL"}
     True
     """
-    seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_state is None else random_state
+    if random_state is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
+    else:
+        seed = check_seed(random_state)
+    if delta is not None:
+        check_number("delta", delta, 0)
     candidate = as_estimator(method, task or guess_task(y), steps, device, verbose)
     name = name_of(candidate)
     if name == "supervised":

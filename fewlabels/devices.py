@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from fewlabels.errors import OptionError, ResourceError
+from fewlabels.errors import AbsentDeviceError, OptionError, ResourceError
 
 # bfloat16 is chosen only where it is clearly quicker, so that a noisy machine chooses the same every time.
 _CLEARLY = 1.2
@@ -23,14 +23,19 @@ def choose_device(device: str | torch.device) -> torch.device:
 
     Raises
     ------
-    OptionError : the device asked for is not there
+    OptionError : no such kind of device
+    AbsentDeviceError : the device asked for is not there
     """
     device, there = str(device), devices_here()
     if device == "auto":
         return torch.device(there[0])
-    if device.split(":")[0] not in there:
-        raise OptionError(f"device={device!r} is not on this machine. There is: {', '.join(there)}; or 'auto'.")
-    return torch.device(device)
+    kind, _, number = device.partition(":")
+    message = f"device={device!r} is not on this machine. There is: {', '.join(there)}; or 'auto'."
+    if kind not in ("cuda", "mps", "cpu") or not (number.isdecimal() or device == kind):
+        raise OptionError(message)
+    if kind not in there or (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()):
+        raise AbsentDeviceError(message)
+    return torch.device(kind) if kind == "cpu" else torch.device(device)
 
 
 def devices_here() -> list[str]:

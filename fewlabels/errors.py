@@ -1,7 +1,8 @@
 """The errors fewlabels raises. Each message says what, where, what was expected and how to mend it."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -15,6 +16,10 @@ class OptionError(ValueError):
 
 class ResourceError(MemoryError):
     """More memory or disk would be needed than there is (command line: exit code 4)."""
+
+
+class AbsentDeviceError(OptionError, ResourceError):
+    """A kind of device that is known, but not on this machine (command line: exit code 4)."""
 
 
 class DivergenceError(ArithmeticError):
@@ -35,6 +40,15 @@ class SaveError(OSError):
 
 class UnsafeFileError(InputError):
     """A file was refused because reading it could run code, exhaust memory, or because it is damaged."""
+
+
+@contextmanager
+def said_of(name: str) -> Iterator[None]:
+    """Within, the message of an InputError begins with `name`: what is called X there may be the caller's X_test."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ def write_file(path: Path, content: bytes) -> None:
     ------
     SaveError : it cannot be written; what was there before is still there
     """
+    check_name(path)
+    if _is_device(path):
+        return _write_into(path, content)
     # not named after `path`: a name that just fits would be too long with anything added
     temporary = path.parent / f".{os.getpid()}-{next(_numbers)}{_TEMPORARY}"
     try:
@@ -43,6 +47,38 @@ def write_file(path: Path, content: bytes) -> None:
             f"cannot write {path}: {error.strerror or error}. {len(content):,} bytes are needed and "
             f"{_free_words(path.parent)} are free. Free some space, or choose a folder that can be written."
         ) from error
+
+
+def check_name(path: Path) -> None:
+    """Refuse a path that no file can have.
+
+    Raises
+    ------
+    SaveError : it is too long, or holds a zero byte
+    """
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            reason = "its name holds a zero byte" if isinstance(error, ValueError) else "its name is too long"
+            raise SaveError(f"cannot write {str(path)[:200]!r}: {reason}. Choose another one.") from error
+
+
+def _is_device(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode
+        return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+    return False
+
+
+def _write_into(path: Path, content: bytes) -> None:
+    """Into a pipe or a device such as /dev/stdout: to rename a file over it would take it away from everyone."""
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise SaveError(f"cannot write into {path}: {error.strerror or error}.") from error
 
 
 def _flush_folder(folder: Path) -> None:
@@ -88,9 +124,10 @@ def _free_words(folder: Path) -> str:
 
 def remove_stale(folder: Path) -> None:
     """Remove what `write_file` left in `folder` when its process was killed. One run at a time owns a folder."""
-    for path in folder.glob(f".*{_TEMPORARY}"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+    with contextlib.suppress(OSError, ValueError):  # a name that no folder can have: writing there says so
+        for path in folder.glob(f".*{_TEMPORARY}"):
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def read_json(content: bytes | str) -> Any:

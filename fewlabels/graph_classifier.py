@@ -23,6 +23,7 @@ from fewlabels.graph.reading import read_edges, read_graph
 from fewlabels.graph.threads import copied
 from fewlabels.graph.weights import affinities, edges
 from fewlabels.method import Method
+from fewlabels.networks.names import LARGEST
 from fewlabels.node_networks import ARCHITECTURES, SIZES, Architecture, answers, build, inputs
 from fewlabels.node_training import NodeData, NodeOptions, check_method, train_nodes
 from fewlabels.partial_labels import Partial
@@ -220,7 +221,8 @@ class GraphClassifier(ClassicalClassifier):
                 having = [other for other, its in ARCHITECTURES.items() if getattr(its, name) is not None]
                 raise OptionError(f"{self.architecture} has no {name}; {', '.join(having)} does. Leave it at None.")
             whole = name in (*SIZES, "steps")
-            most = np.nextafter(1, 0) if name == "dropout" else 1 if name == "alpha" else np.inf
+            limits = dict.fromkeys(SIZES, LARGEST) | {"dropout": np.nextafter(1, 0), "alpha": 1}
+            most = limits.get(name, np.inf)
             check_number(name, value, int(whole), most, whole=whole)
             found = found._replace(**{name: value})
         return found
@@ -230,7 +232,7 @@ class GraphClassifier(ClassicalClassifier):
         check_method(method)
         check_number("patience", self.patience, 1, whole=True)
         check_number("average", self._average(), 0, np.nextafter(1, 0))
-        if not isinstance(self.augment, Graphs) and self.augment != "auto":
+        if not isinstance(self.augment, Graphs) and not (isinstance(self.augment, str) and self.augment == "auto"):
             raise OptionError(f"augment={self.augment!r}; expected 'auto' or fl.augment.Graphs(...).")
         return NodeOptions(
             method=method,
@@ -282,6 +284,9 @@ def _without(data: Partial, validation: Any) -> tuple[Partial, NDArray[np.int64]
             f"validation is {nodes.dtype} of shape {nodes.shape}; expected numbers of nodes (V,). A mask: "
             "np.flatnonzero(mask)."
         )
+    beyond = nodes[(nodes < 0) | (nodes >= data.n_rows)]
+    if len(beyond):
+        raise InputError(f"validation names node {beyond[0]}, but there are {data.n_rows}, numbered from 0.")
     chosen = np.isin(data.labeled, nodes)
     unknown = np.setdiff1d(nodes, data.labeled)
     if len(unknown):

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 
 from fewlabels.errors import InputError, SaveError
-from fewlabels.files import write_file
+from fewlabels.files import read_json, write_file
 
 VALIDATION_FROM = 21  # looks; from there on the rows have helped to choose so often that they test nothing
 FILE = "test-reads.json"  # beside the run folders
@@ -47,9 +47,9 @@ def _remembered(file: Path | None) -> dict[str, list[str]]:
     if file is None or not file.exists():
         return {}
     try:
-        known = json.loads(file.read_bytes())
+        known = read_json(file.read_bytes())
         return {str(rows): [str(look) for look in looks] for rows, looks in known.items()}
-    except (ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InputError(
             f"{file} counts how often test rows were read, and cannot be read itself: {error}. Restore it, or remove "
             f"it and say in your report that the count starts anew."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,10 @@ def _plain_recipe(recipe: Any) -> Any:
 
 def load_model(folder: Path, network: Network | None) -> Any:
     """The inverse of `save_model`."""
-    path = folder / FILE
-    if not path.is_file():
+    path, there = folder / FILE, False
+    with contextlib.suppress(OSError):  # a name that no folder can have
+        there = path.is_file()
+    if not there:
         raise InputError(
             f"no model in {folder}: {path.name} is missing. Give the folder that save() wrote; of a run, its model/."
         )

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation
+from fewlabels.classical.checking import check_flag
 from fewlabels.deep import DeepClassifier
 from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
@@ -196,10 +197,11 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
     def _check(self) -> None:
         if isinstance(self.rounds, bool) or not isinstance(self.rounds, int | np.integer) or self.rounds < 0:
             raise OptionError(f"NoisyStudent.rounds is {self.rounds!r}; expected 0, 1, 2, ...")
-        if self.targets not in ("soft", "hard"):
+        if not isinstance(self.targets, str) or self.targets not in ("soft", "hard"):
             raise OptionError(f"NoisyStudent.targets is {self.targets!r}; expected 'soft' or 'hard'.")
-        if not 0 <= self.tau <= 1:
+        if not isinstance(self.tau, int | float | np.floating) or not 0 <= self.tau <= 1:
             raise OptionError(f"NoisyStudent.tau is {self.tau}; expected a confidence threshold in [0, 1].")
+        check_flag("balance", self.balance)
         if self.folder is not None and not isinstance(self.random_state, int | np.integer):
             raise OptionError("a run in folder= can go on only with a known seed: set random_state to an integer.")
 

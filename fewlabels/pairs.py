@@ -17,7 +17,7 @@ from fewlabels.classical.base import Classical
 from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, read_labels
 from fewlabels.deep import DeepClassifier, DeepRegressor
-from fewlabels.errors import InputError, OptionError
+from fewlabels.errors import InputError, OptionError, said_of
 from fewlabels.estimators import make, task_of
 from fewlabels.noisy_student import NoisyStudent
 from fewlabels.overlap import image_scores
@@ -123,6 +123,17 @@ def fit_both(
     return baseline, seconds
 
 
+def check_share(holdout: Any) -> None:
+    """Refuse what is no share of the labels.
+
+    Raises
+    ------
+    OptionError
+    """
+    if not isinstance(holdout, int | float | np.floating) or not 0 < holdout < 1:
+        raise OptionError(f"holdout={holdout!r}; expected a share of the labels between 0 and 1.")
+
+
 def set_if_there(model: Any, **options: Any) -> None:
     """Set the options that this estimator has."""
     known = model.get_params(deep=False)
@@ -143,8 +154,7 @@ def _hold_out(
     -------
     X and y without them, those rows, their labels, which they are, and which rows of X are left.
     """
-    if not 0 < share < 1:
-        raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
+    check_share(share)
     data = partial(X, y, task=task, min_per_class=2, sparse=sparse)  # type: ignore[arg-type]
     plain = data.classes is None or data.has_masks  # nothing to stratify by
     n, n_classes = len(data.y), 1 if plain else data.n_classes
@@ -175,14 +185,16 @@ def check_evaluation(X_test: Any, y_test: Any, data: Partial, *, sparse: bool = 
     ------
     InputError : rows of another form, a row without a label, a class that no labeled training row has
     """
-    shape = check_X(X_test, like=data.form, name="the model", sparse=sparse).shape
+    with said_of("X_test"):
+        shape = check_X(X_test, like=data.form, name="the model", sparse=sparse).shape
     n_rows, classes = shape[0], data.classes
     if data.has_masks:
         assert classes is not None
         codes = true_codes(y_test, shape[:3], classes, "y_test")
         _all_labeled(int(np.sum((codes < 0).all((1, 2)))))
         return codes
-    labels = read_labels(y_test, task="numbers" if classes is None else "classes")
+    with said_of("y_test"):
+        labels = read_labels(y_test, task="numbers" if classes is None else "classes")
     if n_rows != labels.n_rows:
         raise InputError(f"X_test has {n_rows} rows and y_test {labels.n_rows}. Give one label for each row.")
     if len(labels.rows) != labels.n_rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -9,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.data.domains import check_sides, read_domain
+from fewlabels.data.frames import shown
 from fewlabels.data.inputs import Form, read_X
 from fewlabels.data.labels import USUAL_MARKS, Labels, Task, as_vector, read_indicators, read_labels
 from fewlabels.data.masks import as_codes, find_classes, read_masks
 from fewlabels.errors import InputError
+
+# Labeled rows up to which every one may be of another class without a word.
+_FEW_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,7 @@ def partial(
         least = "at least one row of each of two classes" if task == "classes" else "some rows"
         raise InputError(f"y has no labeled row: all {n} are {labels.mark}. Label {least}.")
     if task == "numbers":
+        _warn_of_marks(labels)
         return Partial(x, labels.values, labels.rows, None, form.kind, form.feature_names, signs)
     classes, codes = _classes(labels, min_per_class)
     return Partial(x, codes, labels.rows, classes, form.kind, form.feature_names, signs)
@@ -158,8 +164,26 @@ def partial_matrix(X: Any, y: Any) -> Partial:
     `y` of the result is (L, K) int64 with -1 where not known, `classes` the columns 0 to K - 1.
     """
     known = read_indicators(y)
+    whole = known[(known >= 0).all(1)]
+    if len(whole) > 1 and (whole.sum(1) == 1).all():
+        warnings.warn(
+            "y has exactly one 1 in every labeled row, like classes in one-hot code; it is read as several labels a "
+            "row, each of which may hold or not. For one class a row pass y.argmax(axis=1), -1 where unlabeled.",
+            stacklevel=3,
+        )
     rows = partial(X, np.where((known < 0).all(1), np.nan, 0.0), task="numbers")
     return replace(rows, y=known[rows.labeled], classes=np.arange(known.shape[1]))
+
+
+def _warn_of_marks(labels: Labels) -> None:
+    """-1 is a number like others; where no row is unlabeled and half of them are -1, it was meant as a mark."""
+    marked = int(np.sum(labels.values == -1))
+    if labels.mark is None and 2 * marked >= labels.n_rows:
+        warnings.warn(
+            f"y is -1 in {marked} of {labels.n_rows} rows, and for numbers that is a value like others: no row counts "
+            "as unlabeled. If -1 is a mark, put NaN in its place; for classes use task='classes' (DeepClassifier).",
+            stacklevel=4,
+        )
 
 
 def _classes(labels: Labels, min_per_class: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -167,15 +191,21 @@ def _classes(labels: Labels, min_per_class: int) -> tuple[NDArray[Any], NDArray[
     if len(classes) == 1:
         hint = " (if -1 is a class too, make the classes strings)" if labels.mark == "-1" else ""
         raise InputError(
-            f"y has only one class, {classes.tolist()[0]!r}, in its {len(codes)} labeled rows{hint}. "
+            f"y has only one class, {shown(classes[0])}, in its {len(codes)} labeled rows{hint}. "
             "At least two classes are needed: label rows of another one."
+        )
+    if labels.values.dtype.kind in "iuf" and len(codes) > _FEW_LABELS and len(classes) > len(codes) / 2:
+        warnings.warn(
+            f"y has {len(classes)} different numbers in its {len(codes)} labeled rows, and each counts as a class. If "
+            "they are measurements, use task='numbers' (DeepRegressor); if they are row numbers, take another column.",
+            stacklevel=4,
         )
     counts = np.bincount(codes)
     rare = np.flatnonzero(counts < min_per_class)
     if len(rare):
         row = labels.rows[int(np.argmax(codes == rare[0]))]
         raise InputError(
-            f"class {classes.tolist()[rare[0]]!r} has {counts[rare[0]]} labeled rows (first: row {row}); at "
+            f"class {shown(classes[rare[0]])} has {counts[rare[0]]} labeled rows (first: row {row}); at "
             f"least {min_per_class} are needed. Label more of them, or mark these rows as unlabeled."
         )
     return classes, codes.astype(np.int64)

@@ -7,6 +7,10 @@ import time
 from types import TracebackType
 from typing import Literal, Protocol
 
+import numpy as np
+
+from fewlabels.errors import OptionError
+
 Verbose = Literal["auto"] | bool
 
 # A log gets its first line after this many seconds, so that short fits stay silent.
@@ -96,8 +100,15 @@ class Bar(Silent):
 
 
 def show_progress(verbose: Verbose, name: str, start: int, steps: int, unit: str = "step") -> Progress:
-    """`verbose` True or "auto": a bar where someone watches, else plain lines. False: nothing."""
-    if verbose != "auto" and not verbose:
+    """`verbose` True or "auto": a bar where someone watches, else plain lines. False: nothing.
+
+    Raises
+    ------
+    OptionError : it is none of these
+    """
+    if not (isinstance(verbose, bool | int | np.bool_) or (isinstance(verbose, str) and verbose == "auto")):
+        raise OptionError(f"verbose={verbose!r}; expected True, False or 'auto'.")
+    if not verbose:
         return Silent()
     kind = Bar if sys.stderr.isatty() or _in_notebook() else Lines
     return kind(name, start, steps, unit)

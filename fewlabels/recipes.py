@@ -127,6 +127,10 @@ def parse(kind: Any, text: str, name: str) -> Any:
     OptionError : it is not one
     """
     options = typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
+    if kind is Any:
+        raise OptionError(
+            f"{name}={text!r}: this option takes an object of Python, which no text can give. Use the API."
+        )
     if text.lower() == "none" and type(None) in options:
         return None
     for option in options:

@@ -15,7 +15,7 @@ from torch import nn
 
 from fewlabels.data.images import ImageFiles
 from fewlabels.errors import InputError
-from fewlabels.files import write_file
+from fewlabels.files import read_json, write_file
 from fewlabels.identity import told_apart
 from fewlabels.partial_labels import Partial
 
@@ -39,7 +39,7 @@ class Records:
         if path is None or not path.exists():
             return
         try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
+            kept = read_json(path.read_bytes())
             known, self.values = kept["fingerprint"], dict(kept["values"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}). Delete it to start anew.") from error

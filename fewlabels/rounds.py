@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fewlabels.errors import InputError, OptionError
-from fewlabels.files import write_file
+from fewlabels.files import read_json, write_file
 from fewlabels.verdict import Verdict
 from fewlabels.verdict_round import VerdictRound
 
@@ -35,8 +35,11 @@ def _round(run: Path) -> tuple[list[Any], VerdictRound]:
     if not file.exists():
         raise InputError(f"{run} has no {file.name}: give the run folder of a finished `compare` of classes.")
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        return kept["ids"], VerdictRound.from_dict(kept["round"])
+        kept = read_json(file.read_bytes())
+        names, asked = list(kept["ids"]), VerdictRound.from_dict(kept["round"])
+        if len(names) != len(asked.rows):
+            raise ValueError(f"{len(names)} names for {len(asked.rows)} rows")
+        return names, asked
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} is damaged ({error}). Run the comparison again.") from error
 
@@ -56,9 +59,9 @@ def read_answers(path: Path) -> list[tuple[str, str]]:
     """(row, label) of a CSV with these two columns, up to the last one filled in."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
+            lines = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}. Give the CSV that --ask printed, saved as UTF-8.") from error
     if not lines or not {"row", "label"} <= set(lines[0]):
         raise InputError(f"{path}: expected a CSV with the columns row and label, as --ask prints it, and some rows.")
     pairs = [(str(line["row"]), (line["label"] or "").strip()) for line in lines]
@@ -97,9 +100,13 @@ def _deploy(run: Path, asked: VerdictRound) -> str:
     from fewlabels.deep import load
 
     file = run / "done.json"
-    done = json.loads(file.read_text(encoding="utf-8"))
-    if done.get("verdict") != str(Verdict.CANNOT_TELL):
-        return f"The evaluation rows decided: {done['said']}\nThe round says {asked.verdict}: {asked.sentence}"
+    try:
+        done = read_json(file.read_bytes())
+        decided, said = done["verdict"] != str(Verdict.CANNOT_TELL), done["said"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is missing or damaged ({error}). Run the comparison again.") from error
+    if decided:
+        return f"The evaluation rows decided: {said}\nThe round says {asked.verdict}: {asked.sentence}"
     role = "candidate" if asked.verdict == Verdict.HELPS else "baseline"
     load(run / role / "model").save(run / "model")
     said = f"{asked.verdict}: {asked.sentence}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import numbers
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +19,14 @@ from fewlabels import recipes
 from fewlabels.adapt import AdaBN, Adaptation, Adapting, ImportanceWeighting, Term
 from fewlabels.adapt.importance import effective_labels
 from fewlabels.audits.finding import Finding
-from fewlabels.augment import Augmentation, CTAugment, Images, MaskedImages, Moving, NoAugmentation, Tables
+from fewlabels.augment import Augmentation, CTAugment, Graphs, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.augment.ct_augment import Learnt
 from fewlabels.batches import Pool, batches
 from fewlabels.checkpoint import check_finite
 from fewlabels.data.images import ImageFiles
+from fewlabels.data.memory import memory_to_spare
 from fewlabels.devices import choose_device, choose_precision, devices_here, memory_errors, reuse_memory
-from fewlabels.errors import DivergenceError, OptionError
+from fewlabels.errors import DivergenceError, OptionError, ResourceError
 from fewlabels.identity import data_hash, environment, settings
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
@@ -74,23 +74,24 @@ class Options:
 
     def __post_init__(self) -> None:
         choose_device(self.device)
-        if self.precision not in ("auto", "float32", "bfloat16"):
+        if not isinstance(self.precision, str) or self.precision not in ("auto", "float32", "bfloat16"):
             raise OptionError(f"precision={self.precision!r}; expected 'auto', 'float32' or 'bfloat16'.")
-        if isinstance(self.augment, str) and self.augment not in ("auto", "none"):
+        own = not isinstance(self.augment, str | type | Graphs) and callable(getattr(self.augment, "weak", None))
+        if not own and not (isinstance(self.augment, str) and self.augment in ("auto", "none")):
             raise OptionError(
                 f"augment={self.augment!r}; expected 'auto', 'none' or an augmentation such as fl.augment.Images()."
             )
         _whole("steps", 1 if self.steps is None else self.steps)
         _whole("batch_size", self.batch_size)
         _whole("unlabeled_ratio", self.unlabeled_ratio)
-        if self.watch_labels != 0:
-            _whole("watch_labels", self.watch_labels)
+        _whole("watch_labels", self.watch_labels, 0)
         if not isinstance(self.class_balanced, bool | np.bool_):
             raise OptionError(f"class_balanced={self.class_balanced!r}; expected True or False.")
+        real = (int, float, np.integer, np.floating)
         limits = {"lr": 1e3, "weight_decay": 1e3, "average": 1.0, "logit_adjustment": 1e3}
         for name, high in limits.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= float(value) < high:
+            if isinstance(value, bool) or not isinstance(value, real) or not 0 <= value < high:
                 raise OptionError(f"{name}={value!r}; expected a number from 0 to below {high:g}.")
         if self.class_balanced and self.logit_adjustment:
             raise OptionError(
@@ -103,17 +104,26 @@ class Options:
             )
 
 
-def _whole(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise OptionError(f"{name}={value!r}; expected a whole number of at least 1.")
+def _whole(name: str, value: object, least: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not least <= value < 2**63:
+        raise OptionError(f"{name}={value!r}; expected a whole number of at least {least}.")
 
 
 def as_augmentation(augment: str | Augmentation, kind: str, *, masks: bool = False) -> Augmentation:
-    """ "auto" is `Images()`, `MaskedImages()` or `Tables()`; "none" leaves rows as they are."""
-    if augment == "none":
-        return NoAugmentation()
+    """ "auto" is `Images()`, `MaskedImages()` or `Tables()`; "none" leaves rows as they are.
+
+    Raises
+    ------
+    OptionError : one of ours that is for another kind of data
+    """
     if isinstance(augment, str):
+        if augment == "none":
+            return NoAugmentation()
         return (MaskedImages() if masks else Images()) if kind == "image" else Tables()
+    if isinstance(augment, (Images, MaskedImages, CTAugment) if kind == "table" else Tables):
+        name, right = type(augment).__name__, "Tables" if kind == "table" else "Images"
+        other = "images, and X is a table" if kind == "table" else "tables, and X holds images"
+        raise OptionError(f"augment={name}(...) is for {other}. Use fl.augment.{right}(), 'auto' or 'none'.")
     return augment
 
 
@@ -212,6 +222,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     if task.name != "classes" and options.adapt is not None:
         raise OptionError(f"adapt is for one class a row, not for {task.name}.")
     sides = None if options.adapt is None else partial.sides()
+    _check_batch(partial, options)
     partial, y, truth = _keep_back(partial, y, options)
     if options.logit_adjustment:
         task = adjusted(task.n_outputs, y, options.logit_adjustment)
@@ -245,6 +256,17 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     if pool.weights is not None:
         facts["effective_labels"] = effective_labels(pool.weights)
     return Run(network, scaling, history, facts, findings)
+
+
+def _check_batch(partial: Partial, options: Options) -> None:
+    """Refuse a step whose inputs alone would not fit; what a network makes of them comes on top."""
+    rows = options.batch_size * (1 + options.unlabeled_ratio)
+    needed, spare = 4 * rows * math.prod(row_shape(partial)), memory_to_spare()
+    if needed > spare:
+        raise ResourceError(
+            f"the rows of one step would take {needed / 1e9:.3g} GB of memory; {spare / 1e9:.3g} GB are to spare. "
+            f"Lower batch_size={options.batch_size} or unlabeled_ratio={options.unlabeled_ratio}."
+        )
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:

@@ -12,7 +12,7 @@ import tomlkit
 from fewlabels import estimators, recipes
 from fewlabels.adapt import as_adaptation
 from fewlabels.errors import InputError, OptionError, nearest
-from fewlabels.files import remove_stale, write_file
+from fewlabels.files import check_name, read_json, remove_stale, write_file
 
 # Options of an estimator that `--set` reaches by name; dotted names go into augment or the method.
 _PLAIN = {
@@ -116,6 +116,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
+        check_name(path)
         self.path = path
         text = tomlkit.dumps(_without_none(config))
         file = path / "config.toml"
@@ -139,8 +140,12 @@ class RunFolder:
         if not file.exists():
             return None
         try:
-            done: dict[str, Any] = json.loads(_read(file))
-        except ValueError as error:
+            done: dict[str, Any] = read_json(_read(file))
+            if not isinstance(done["said"], str):
+                raise TypeError("what was said is no text")
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{file} is damaged ({error}). Delete it to finish the run again.") from error
         return done
 

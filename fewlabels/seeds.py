@@ -13,7 +13,7 @@ def check_seed(random_state: Any) -> int:
 
     Raises
     ------
-    OptionError : an integer outside that range
+    OptionError : an integer outside that range, or anything else
     """
     if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
         if not 0 <= random_state < 2**32:
@@ -21,4 +21,9 @@ def check_seed(random_state: Any) -> int:
                 f"random_state={random_state}; expected None, a RandomState or an integer from 0 to 2^32 - 1."
             )
         return int(random_state)
-    return int(check_random_state(random_state).randint(2**31))
+    try:
+        return int(check_random_state(random_state).randint(2**31))
+    except (TypeError, ValueError):
+        raise OptionError(
+            f"random_state={random_state!r}; expected None, a RandomState or an integer from 0 to 2^32 - 1."
+        ) from None

@@ -171,9 +171,24 @@ class VerdictRound:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError : it was not written by that
+        """
         arrays = {name: np.array(values[name]) for name in ("rows", "baseline", "candidate")}
-        return cls(**values | arrays)
+        read = cls(**values | arrays)
+        shapes = {array.shape for array in arrays.values()}
+        if len(shapes) > 1 or read.rows.ndim != 1 or (read.rows.size and read.rows.dtype.kind != "i"):
+            raise ValueError("rows and answers of unlike shapes")
+        if not isinstance(read.pool, int) or not isinstance(read.labels, list):
+            raise TypeError("pool is a whole number, labels a list")
+        if read.pool < 1 or not len(read.labels) <= len(read.rows) <= read.pool:
+            raise ValueError("more labels than rows, or more rows than the pool has")
+        if float(read.delta) < 0 or not 0 < float(read.alpha) < 1:
+            raise ValueError("delta or alpha out of range")
+        return read
 
 
 def _plain(label: Any) -> Any:

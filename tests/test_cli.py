@@ -164,7 +164,7 @@ def test_noisy_student_is_compared_by_name_and_goes_on(npz, tmp_path, capsys):
         (["compare", "{npz}", "--method", "supervised"], 2, "baseline itself"),
         (["fit", "{npz}", "--set", "weight=Hard"], 2, "cannot be 'Hard'"),
         (["fit", "{npz}", "--set", "network=convnet-0"], 2, "is not known"),
-        (["fit", "{npz}", "--set", "device=cuda:7"], 2, "not on this machine"),
+        (["fit", "{npz}", "--set", "device=cuda:7"], 4, "not on this machine"),
     ],
 )
 def test_wrong_words_get_one_sentence_and_an_exit_code(words, code, message, npz, tmp_path, capsys, monkeypatch):

@@ -149,8 +149,8 @@ def suggest(
     """
     if isinstance(most, bool) or not isinstance(most, int) or most < 1:
         raise OptionError(f"most={most!r}; expected a number of suggestions, at least 1.")
-    if seconds is not None and not (0 < seconds < math.inf):
-        raise OptionError(f"seconds={seconds}; expected a time above 0, or None to train nothing.")
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
+        raise OptionError(f"seconds={seconds!r}; expected a time above 0, or None to train nothing.")
     seed = check_seed(random_state)
     task = task or guess_task(y)
     data = partial(X, y, task=task, sparse=True)

@@ -20,7 +20,7 @@ from fewlabels.anomaly.metrics import NAMES, Estimate, bootstrap, interval, metr
 from fewlabels.classical.checking import check_number
 from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import as_vector, read_labels
-from fewlabels.errors import InputError, OptionError
+from fewlabels.errors import InputError, OptionError, said_of
 from fewlabels.intervals import wilson
 from fewlabels.partial_labels import Partial
 from fewlabels.seeds import check_seed
@@ -169,8 +169,10 @@ def compare_anomalies(
     else:
         anomalous, held_out = _given(y_test), False
         judged = np.arange(len(anomalous))
-    if len(check_X(X_test, like=data.form, name="compare_anomalies")) != len(anomalous):
-        raise InputError(f"y_test has {len(anomalous)} labels; X_test has another number of rows.")
+    with said_of("X_test"):
+        n_judged = len(check_X(X_test, like=data.form, name="compare_anomalies"))
+    if n_judged != len(anomalous):
+        raise InputError(f"X_test has {n_judged} rows, y_test has {len(anomalous)}. Give one label for each row.")
     own, scored = _train_all(X, y, train, detector or DeepSAD(), X_test, seed)
     drawn = bootstrap(anomalous, [model.scores for model in scored], false_alarms, _RESAMPLES, seed)
     hits = own.predict(X_test) > 0
@@ -228,7 +230,8 @@ def _hold_out(data: Partial, holdout: float, seed: int) -> tuple[NDArray[np.int6
 
 
 def _given(y_test: Any) -> NDArray[np.bool_]:
-    labels = read_labels(y_test)
+    with said_of("y_test"):
+        labels = read_labels(y_test)
     codes = as_codes(labels.values, labels.rows, "y_test")
     if len(codes) != labels.n_rows or len(np.unique(codes)) < 2:
         raise InputError(

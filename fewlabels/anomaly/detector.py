@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,7 +19,7 @@ from fewlabels.anomaly.marks import ANOMALY
 from fewlabels.anomaly.rates import Rates, by_contamination, by_labels, folds
 from fewlabels.anomaly.training import Plan, Rows, centre, pretrain, train_encoder
 from fewlabels.audits.finding import Finding
-from fewlabels.classical.checking import check_choice, check_number
+from fewlabels.classical.checking import check_choice, check_memory, check_number
 from fewlabels.data.inputs import Form, check_X, remember_form
 from fewlabels.devices import choose_device, memory_errors, reuse_memory
 from fewlabels.errors import InputError
@@ -68,6 +69,8 @@ class Detector(BaseEstimator):
         anomalous = np.zeros(data.n_rows, dtype=bool)
         anomalous[data.labeled[data.y == ANOMALY]] = True
         self._check(int(anomalous.sum()))
+        needed = 4.0 * self.batch_size * math.prod(data.form.shape)
+        check_memory(needed, "the rows of one step", "Lower batch_size.")
         device, began = choose_device(self.device), time.perf_counter()
         # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
         with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors():

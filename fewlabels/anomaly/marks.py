@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fewlabels.data.frames import shown
 from fewlabels.data.images import ImageFiles
 from fewlabels.data.inputs import read_X
-from fewlabels.data.labels import read_labels
+from fewlabels.data.labels import as_vector, read_labels
 from fewlabels.errors import InputError
 from fewlabels.partial_labels import Partial
 
@@ -34,7 +35,11 @@ def marked(X: Any, y: Any) -> Partial:
         raise InputError(f"X has {n} sample; a detector learns what rows have in common, so give 2 or more.")
     codes, rows = np.empty(0, np.int64), np.empty(0, np.int64)
     if y is not None:
-        labels = read_labels(y)
+        vector = as_vector(y)
+        if vector.dtype.kind in "if":  # before `read_labels` speaks of classes and of regression
+            known = np.flatnonzero(~np.isnan(vector) & (vector != -1))
+            as_codes(vector[known], known)
+        labels = read_labels(vector)
         if labels.n_rows != n:
             raise InputError(f"X has {n} rows, y has {labels.n_rows}. Give one mark for each row of X.")
         codes, rows = as_codes(labels.values, labels.rows), labels.rows
@@ -50,10 +55,10 @@ def as_codes(values: NDArray[Any], rows: NDArray[np.int64], name: str = "y") -> 
     ------
     InputError : there is anything else
     """
-    if values.dtype.kind not in "biuf" or not np.isin(values, (NORMAL, ANOMALY)).all():
-        wrong = next(i for i, v in enumerate(values.tolist()) if v not in (NORMAL, ANOMALY))
+    wrong = [i for i, value in enumerate(values.tolist()) if value not in (NORMAL, ANOMALY)]
+    if wrong:
         raise InputError(
-            f"{name}[{rows[wrong]}] = {values.tolist()[wrong]!r}; expected 0 (normal), 1 (anomaly) or -1 (not known). "
-            "Translate your labels, e.g. np.where(y == 'fraud', 1, 0)."
+            f"{name}[{rows[wrong[0]]}] = {shown(values[wrong[0]])}; expected 0 (normal), 1 (anomaly) or -1 (not "
+            "known). Translate your labels, e.g. np.where(y == 'fraud', 1, 0)."
         )
     return values.astype(np.int64)

@@ -18,7 +18,7 @@ from fewlabels.audits.finding import Finding, Level, decide
 from fewlabels.audits.view import Provenance, look_at
 from fewlabels.data.inputs import check_X
 from fewlabels.data.labels import Task, guess_task, read_labels
-from fewlabels.errors import InputError, OptionError, nearest
+from fewlabels.errors import InputError, OptionError, nearest, said_of
 from fewlabels.partial_labels import Partial, partial
 from fewlabels.seeds import check_seed
 
@@ -144,6 +144,8 @@ def audit(
     >>> found.worst, found["duplicates"].level
     ('look', 'ok')
     """
+    if encoder is not None and not callable(encoder):
+        raise OptionError(f"encoder={encoder!r}; expected a function, rows -> (n, D) features.")
     if provenance not in ("unknown", "random", "balanced", "active"):
         raise OptionError(f"provenance={provenance!r}; expected 'unknown', 'random', 'balanced' or 'active'.")
     seed = check_seed(random_state)
@@ -186,9 +188,13 @@ def examine(
 
 
 def _names(names: Sequence[str], data: Partial) -> tuple[str, ...]:
-    if data.kind != "table" or len(names) != data.x.shape[1]:
-        raise OptionError(f"feature_names has {len(names)} names; expected one for each column of a table X.")
-    return tuple(map(str, names))
+    try:
+        given = [] if isinstance(names, str) else [str(name) for name in names]
+    except TypeError:
+        given = []
+    if data.kind != "table" or len(given) != data.x.shape[1]:
+        raise OptionError(f"feature_names has {len(given)} names; expected one for each column of a table X.")
+    return tuple(given)
 
 
 def _test_rows(X_test: Any, y_test: Any, data: Partial) -> tuple[Any, Any]:
@@ -197,12 +203,14 @@ def _test_rows(X_test: Any, y_test: Any, data: Partial) -> tuple[Any, Any]:
         if y_test is not None:
             raise InputError("y_test was given without X_test. Give both, or neither.")
         return None, None
-    x_test = check_X(X_test, like=data.form, name="the audit's X", sparse=True)
+    with said_of("X_test"):
+        x_test = check_X(X_test, like=data.form, name="the audit's X", sparse=True)
     if issparse(x_test) != issparse(data.x):  # copies are found by their bytes, so both need one form
         x_test = csr_array(x_test) if issparse(data.x) else x_test.toarray()
     if y_test is None:
         return x_test, None
-    labels = read_labels(y_test, task="numbers" if data.classes is None else "classes")
+    with said_of("y_test"):
+        labels = read_labels(y_test, task="numbers" if data.classes is None else "classes")
     if not len(labels.rows) and labels.n_rows == x_test.shape[0]:
         return x_test, None  # a file of test rows whose label column is empty
     if labels.n_rows != x_test.shape[0] or len(labels.rows) != labels.n_rows:

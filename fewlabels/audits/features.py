@@ -59,7 +59,10 @@ def _narrow(standardized: Floats, what: str) -> tuple[Floats, str]:
 
 
 def _encoded(encoder: Encoder, sub: Any) -> Floats:
-    out = np.asarray(encoder(sub), dtype=np.float64)
+    try:
+        out = np.asarray(encoder(sub), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the encoder failed on {sub.shape[0]} rows or returned no numbers: {error}.") from error
     if out.ndim != 2 or len(out) != sub.shape[0] or not np.isfinite(out).all():
         raise InputError(
             f"the encoder returned shape {out.shape} for {sub.shape[0]} rows; expected finite numbers (n, D), one row "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.errors import InputError, OptionError
+from fewlabels.pairs import check_share
 from fewlabels.partial_labels import Partial
 
 MOST_SIZES = 6
@@ -54,8 +55,7 @@ def count_held_out(data: Partial, share: float) -> int:
     ------
     OptionError : no share between 0 and 1; InputError : too few labels
     """
-    if not 0 < share < 1:
-        raise OptionError(f"holdout={share}; expected a share of the labels between 0 and 1.")
+    check_share(share)
     n, fewest = len(data.y), max(1, data.n_classes)
     n_out = min(max(round(share * n), fewest), n - fewest)
     if n < 4 * fewest or n_out < 2:
@@ -85,6 +85,8 @@ def choose_sizes(data: Partial, n_out: int, sizes: Sequence[int] | None) -> tupl
                 f"y has {len(data.y)} labels, of which {n_out} are held out: too few for two sizes of at least {least}."
             )
         return tuple(reversed(found))
+    if not isinstance(sizes, Iterable):
+        raise OptionError(f"sizes={sizes!r}; expected a list of numbers of labels, such as [20, 50, 100].")
     whole = all(isinstance(size, int | np.integer) and not isinstance(size, bool) for size in sizes)
     chosen = sorted({int(size) for size in sizes}) if whole else []
     if len(chosen) < 2 or chosen[0] < fewest or chosen[-1] > most:

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from fewlabels.data.memory import memory_to_spare
 from fewlabels.errors import OptionError, ResourceError, nearest
 
+# Whole numbers beyond it are no indices, and floats beyond it are infinite
+LARGEST, _FLOAT = 2**63 - 1, float(np.finfo(np.float64).max)
+
 
 def check_number(name: str, value: Any, least: float, most: float = np.inf, *, whole: bool = False) -> None:
     """Refuse what is not a number (a whole one) from `least` to `most`."""
-    number: Any = value if isinstance(value, Integral if whole else Real) else np.nan
-    if not isinstance(number, bool) and np.isfinite(number) and least <= number <= most:
+    kind: Any = Integral if whole else Real
+    known = isinstance(value, kind) and not isinstance(value, bool)
+    if known and abs(value) <= (LARGEST if whole else _FLOAT) and least <= value <= most:
         return
     reach = f"from {least:g} to {most:g}" if np.isfinite(most) else f"of at least {least:g}"
     raise OptionError(f"{name}={value!r} should be a {'whole' if whole else 'finite'} number {reach}.")

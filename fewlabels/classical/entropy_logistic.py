@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
 from fewlabels.classical.base import ClassicalClassifier
+from fewlabels.classical.checking import check_flag
 from fewlabels.classical.entropy_objective import Objective, logits
 from fewlabels.classical.linear import (
     Columns,
@@ -112,6 +113,7 @@ class EntropyLogisticRegression(ClassicalClassifier):
             check_number(name, getattr(self, name), 0, above=above)
         for name in ("n_steps", "max_iter"):
             check_whole(name, getattr(self, name), 1)
+        check_flag("standardize", self.standardize)
         x, data = self._enter(X, y)
         n, k = x.shape[0], data.n_classes
         check_memory(8.0 * 8 * n * k, f"The scores of {n} rows for {k} classes", "Use fewer rows.")

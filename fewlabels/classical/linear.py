@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.sparse import issparse
 
+from fewlabels.classical.checking import LARGEST
 from fewlabels.data.memory import memory_to_spare
 from fewlabels.errors import OptionError, ResourceError
 
@@ -99,8 +100,9 @@ def check_number(name: str, value: object, low: float, *, above: bool = False) -
     ------
     OptionError : it is not
     """
+    most = float(np.finfo(np.float64).max)
     real = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-    if not real or not np.isfinite(float(value)) or float(value) < low or (above and float(value) == low):  # type: ignore[arg-type]
+    if not real or not low <= value <= most or (above and value == low):  # type: ignore[operator]
         raise OptionError(f"{name}={value!r}; expected a number {'above' if above else 'of at least'} {low:g}.")
     return float(value)  # type: ignore[arg-type]
 
@@ -112,7 +114,7 @@ def check_whole(name: str, value: object, low: int) -> int:
     ------
     OptionError : it is not
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= LARGEST:
         raise OptionError(f"{name}={value!r}; expected a whole number of at least {low}.")
     return int(value)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from fewlabels.classical.base import Classical, ClassicalClassifier
+from fewlabels.classical.checking import check_flag
 from fewlabels.classical.labels_only import LabelsOnlyClassifier
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.memory import must_fit
@@ -116,6 +117,7 @@ class GraphClassifier(ClassicalClassifier, OnGraph):
         InputError : the data or `affinity` cannot be used; OptionError : an option cannot;
         ResourceError : the graph would need more than half of the free memory
         """
+        check_flag("class_mass", self.class_mass)
         x, data = self._enter(X, y)
         prior = self._prior(data)
         must_fit(
@@ -145,7 +147,10 @@ class GraphClassifier(ClassicalClassifier, OnGraph):
     def _prior(self, data: Partial) -> Floats:
         if self.class_prior is None:
             return np.bincount(data.y, minlength=data.n_classes) / len(data.y)
-        prior = np.asarray(self.class_prior, dtype=np.float64)
+        try:
+            prior = np.asarray(self.class_prior, dtype=np.float64)
+        except (OverflowError, TypeError, ValueError):
+            prior = np.empty(0)  # refused below
         if prior.shape != (data.n_classes,) or not (np.isfinite(prior).all() and (prior > 0).all()):
             raise OptionError(
                 f"class_prior={self.class_prior!r}; expected None or {data.n_classes} numbers above 0, the share of "

@@ -23,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from fewlabels.classical.base import ClassicalClassifier
+from fewlabels.classical.checking import check_flag
 from fewlabels.classical.kernel_features import Nystroem, fit_nystroem
 from fewlabels.classical.linear import (
     Floats,
@@ -227,9 +228,10 @@ class S3VM(ClassicalClassifier):
         check_number("tol", self.tol, 0, above=True)
         for name in ("n_components", "n_steps", "max_iter"):
             check_whole(name, getattr(self, name), 1)
-        if self.kernel not in ("linear", "rbf"):
+        check_flag("standardize", self.standardize)
+        if not isinstance(self.kernel, str) or self.kernel not in ("linear", "rbf"):
             raise OptionError(f"kernel={self.kernel!r}; expected 'linear' or 'rbf'.")
-        if self.gamma != "scale":
+        if not (isinstance(self.gamma, str) and self.gamma == "scale"):
             check_number("gamma", self.gamma, 0, above=True)
 
 

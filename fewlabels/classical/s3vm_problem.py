@@ -111,7 +111,7 @@ def as_prior(given: Any, data: Partial) -> Floats:
         return np.bincount(data.y, minlength=k) / len(data.y)
     try:
         prior = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         prior = np.empty(0)
     if prior.shape != (k,) or not (prior >= 0).all() or not abs(prior.sum() - 1) < 1e-6:
         assert data.classes is not None

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from fewlabels.classical.base import ClassicalClassifier
+from fewlabels.classical.checking import check_flag
 from fewlabels.classical.linear import check_memory, check_number, check_whole, softmax
 from fewlabels.classical.m2 import M2, M2Network
 from fewlabels.errors import InputError, OptionError
@@ -154,7 +155,8 @@ class VAEClassifier(ClassicalClassifier):
             check_number(name, getattr(self, name), 0, above=above)
         for name in ("width", "latent", "steps"):
             check_whole(name, getattr(self, name), 1)
-        if self.likelihood not in ("gaussian", "bernoulli"):
+        check_flag("measure_likelihood", self.measure_likelihood)
+        if not isinstance(self.likelihood, str) or self.likelihood not in ("gaussian", "bernoulli"):
             raise OptionError(f"likelihood={self.likelihood!r}; expected 'gaussian' or 'bernoulli'.")
         return Options(
             method=M2(float(self.lambda_u), float(self.alpha)),

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fewlabels.data.frames import InputTypeError, shown
 from fewlabels.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -57,11 +58,17 @@ def load(
     """
     if task not in (None, "classes", "numbers", "masks"):
         raise OptionError(f"task={task!r} is unknown; it is 'classes', 'numbers', 'masks' or None.")
+    if not isinstance(path, str | os.PathLike):
+        raise InputTypeError(f"{shown(path)} is no path. Give the path of a table, an .npz or a folder of images.")
     place = Path(path)
     try:
         return _read(place, label, task, on_bad_file, size, channels, encoder)
     except PermissionError as error:
-        raise InputError(f"{error.filename or place} may not be read (permission denied).") from error
+        raise InputError(
+            f"{error.filename or place} may not be read (permission denied). Change its permissions, or copy it."
+        ) from error
+    except OSError as error:  # a name that is too long, a disk that fails
+        raise InputError(f"{str(error.filename or place)[:200]} cannot be read: {error.strerror or error}.") from error
 
 
 def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, channels: Any, encoder: Any) -> Bunch:
@@ -69,6 +76,8 @@ def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, chann
         raise InputError(f"{place} does not exist. Give the path of a table, an .npz or a folder of images.")
     if task == "masks" and place.suffix.lower() != ".npz":
         raise OptionError(f"task='masks' needs an .npz with X (N, H, W[, C]) and y (N, H, W); got {place}.")
+    if not (place.is_dir() or place.is_file()):
+        raise InputError(f"{place} is neither a file nor a folder. Save what it gives as a file first.")
     if place.is_dir():
         from fewlabels.data.folder import load_folder
 
@@ -82,6 +91,8 @@ def _read(place: Path, label: str, task: Any, on_bad_file: Any, size: Any, chann
         from fewlabels.data.tables import load_table
 
         return load_table(place, label=label, task=task, encoder=encoder)
+    if suffix in (".gz", ".zip", ".bz2", ".xz", ".zst", ".7z"):
+        raise InputError(f"{place} is compressed ({suffix}). Unpack it first.")
     raise InputError(
         f"{place} ends in {suffix or 'no suffix'}; known are .npz, .csv, .tsv, .jsonl, .parquet and folders of images."
     )

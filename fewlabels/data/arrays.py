@@ -38,15 +38,21 @@ def load_npz(path: Path, *, task: str | None = None) -> Bunch:
             _check_sizes(archive, members, path)
         with np.load(path, allow_pickle=False) as stored:
             data = {name: stored[name] for name in _KNOWN if name in members}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, zlib.error) as error:
+    # RuntimeError: a member is encrypted
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, RuntimeError, zlib.error) as error:
         if isinstance(error, InputError | PermissionError):
             raise
         raise UnsafeFileError(f"{path} is no readable .npz ({error}). Write it anew with np.savez.") from error
     for x, y in (("X", "y"), ("X_test", "y_test")):
         if x in data and np.ndim(data[x]) == 0:
-            raise InputError(f"{path}: {x} is a single value; expected an array with one row for each item.")
+            raise InputError(
+                f"{path}: {x} is a single value; expected an array with one row for each item. Save np.array([...])."
+            )
         if x in data and y in data and np.shape(data[x])[:1] != np.shape(data[y])[:1]:
-            raise InputError(f"{path}: {x} has shape {data[x].shape}, {y} has {data[y].shape}; lengths differ.")
+            raise InputError(
+                f"{path}: {x} has shape {data[x].shape}, {y} has {data[y].shape}; lengths differ. Save one label or "
+                f"mark for each row of {x}."
+            )
     if ("X_test" in data) != ("y_test" in data):
         raise InputError(f"{path} has only one of X_test and y_test; store both or neither.")
     others = sorted(set(members) - set(_KNOWN))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")  # "007" and "+1" are names, not numbers
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SIGNED_EXPONENT = re.compile(r"[eE][+-]")
 _MISSING_WORDS = ("na", "n/a", "nan", "null", "none", "?")
 
 
@@ -62,7 +63,8 @@ def typed_labels(cells: Sequence[Any] | NDArray[Any], task: str | None, where: s
 def _parsed(cell: str) -> Any:
     if _INTEGER.fullmatch(cell):
         return int(cell)
-    if "." in cell and NUMBER.fullmatch(cell):
+    # "1e-05" is how programs write small numbers; "1e5" may be a name
+    if NUMBER.fullmatch(cell) and ("." in cell or _SIGNED_EXPONENT.search(cell)):
         return float(cell)
     return cell or None
 
@@ -83,4 +85,7 @@ def _targets(values: list[Any], where: str) -> NDArray[np.float64]:
             if not NUMBER.fullmatch(text):
                 raise InputError(f"{where}: label {value!r} in row {row} is not a number, as task='numbers' wants.")
             values[row] = float(text)
-    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    try:
+        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    except OverflowError:
+        raise InputError(f"{where}: a label is a whole number beyond what a float can hold. Rescale them.") from None

@@ -15,7 +15,8 @@ def check_shape(a: NDArray[Any]) -> None:
     """Refuse arrays without rows or columns, and any but 2, 3 or 4 dimensions."""
     if len(a) == 0:
         raise InputError(
-            f"X has no rows: Found array with 0 sample(s) (shape={a.shape}) while a minimum of 1 is required."
+            f"X has no rows: Found array with 0 sample(s) (shape={a.shape}) while a minimum of 1 is required. Look "
+            "at the filter or file that it came from."
         )
     if a.ndim == 1:
         raise InputError(
@@ -23,10 +24,14 @@ def check_shape(a: NDArray[Any]) -> None:
             "X.reshape(-1, 1) if it has one column or X.reshape(1, -1) if it is one row."
         )
     if a.ndim > 4:
-        raise InputError(f"X has {a.ndim} dimensions; expected (N, D), (N, H, W) or (N, H, W, C).")
+        raise InputError(
+            f"X has {a.ndim} dimensions; expected (N, D), (N, H, W) or (N, H, W, C). Its shape is {a.shape}; for a "
+            "table use X.reshape(len(X), -1)."
+        )
     if 0 in a.shape:
         raise InputError(
-            f"X is empty: Found array with 0 feature(s) (shape={a.shape}) while a minimum of 1 is required."
+            f"X is empty: Found array with 0 feature(s) (shape={a.shape}) while a minimum of 1 is required. Pass at "
+            "least one column, or images of at least one pixel."
         )
 
 
@@ -34,14 +39,15 @@ def check_finite(a: NDArray[Any], names: tuple[str, ...] | None) -> None:
     """Refuse NaN, inf and what float32 cannot hold, naming the first cell."""
     if a.dtype.kind != "f":
         return
-    low, high = a.min(), a.max()  # NaN and inf pass through both, and neither makes a copy
+    # NaN and inf pass through both, and neither makes a copy; as float, for the limit would be inf in float16
+    low, high = float(a.min()), float(a.max())
     limit = float(np.finfo(np.float32).max)
     if -limit <= low and high <= limit:
         return
     for what, found, mend in (
         ("NaN", np.isnan(a), "Impute them or drop the rows."),
         ("inf", np.isinf(a), "Mend the division or logarithm that made them, clip them, or drop the rows."),
-        ("a value too large for float32", ~(np.abs(a) <= limit), "Rescale the column."),
+        ("a value too large for float32", ~(np.abs(a, dtype=np.float64) <= limit), "Rescale the column."),
     ):
         cells = np.argwhere(found)
         if len(cells):
@@ -88,4 +94,6 @@ def check_names(got: tuple[str, ...] | None, fitted: tuple[str, ...] | None, nam
             message += "\n- ".join([title, *differing[:5], *more]) + "\n"
     if set(got) == set(fitted):
         message += f"Feature names must be in the same order as they were in fit. Use X[{list(fitted)[:3]}...].\n"
+    else:
+        message += "Pass the columns of fit, under the names they had there.\n"
     raise InputError(message)

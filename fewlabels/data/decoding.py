@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ def probe(path: str) -> Info:
 def _opened(path: str) -> Image.Image:
     from PIL import Image
 
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise InputError(f"cannot read image {path}: it is no file but a pipe or a device, which may never end.")
     image = Image.open(path, formats=FORMATS)
     if image.width * image.height > MAX_PIXELS:
         image.close()
@@ -86,7 +89,9 @@ def _reason(error: Exception) -> str:
         return "it is a folder."
     if type(error).__name__ == "UnidentifiedImageError":
         return f"it is none of {', '.join(FORMATS)}, or its header is damaged."
-    return f"{type(error).__name__}: {error}."
+    if type(error).__name__.startswith("DecompressionBomb"):
+        return f"it has more pixels than the {MAX_PIXELS // 1_000_000} million allowed ({type(error).__name__})."
+    return f"{type(error).__name__}: {str(error).rstrip('.')}."
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

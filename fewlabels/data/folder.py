@@ -96,7 +96,8 @@ def _by_class(folder: Path, notes: list[str]) -> tuple[list[Path], NDArray[Any]]
 
 def _images(folder: Path, notes: list[str], leave_out: Sequence[str] = ()) -> list[Path]:
     """Images below a folder in sorted order; hidden files are left out, others named in a note."""
-    inside = [(p, p.relative_to(folder).parts) for p in sorted(folder.rglob("*")) if p.is_file()]
+    # a link to nowhere is listed too, so that reading it says so
+    inside = [(p, p.relative_to(folder).parts) for p in sorted(folder.rglob("*")) if p.is_file() or not p.exists()]
     seen = [p for p, parts in inside if parts[0] not in leave_out and not any(q.startswith(".") for q in parts)]
     images = [p for p in seen if p.suffix.lower() in SUFFIXES]
     others = [p for p in seen if p.suffix.lower() not in SUFFIXES]
@@ -128,7 +129,7 @@ def _listed(path: Path, files: list[Path]) -> list[str | None]:
     seen: dict[str, int] = {}
     missing = []
     for row, (name, label) in enumerate(zip(columns["file"], columns["label"], strict=True)):
-        key = name.replace("\\", "/").removeprefix("./")
+        key = name.replace("\\", "/").removeprefix("./") or "(an empty cell)"
         if key in seen:
             raise InputError(f"{table} lists {key!r} twice, in rows {seen[key]} and {row}. Keep one.")
         seen[key] = row

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numbers
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.errors import InputError
+
+_LARGEST = int(np.finfo(np.float32).max)
 
 
 class InputTypeError(InputError, TypeError):
@@ -64,10 +67,15 @@ def _column(name: Any, column: Any) -> NDArray[np.float64]:
         return np.asarray(column.cast(nw.Float64).to_numpy(), dtype=np.float64)
     if kind == nw.Object:
         return objects_to_numbers(np.asarray(column.to_list(), dtype=object), f"column {name!r} of X")
-    raise InputTypeError(
-        f"column {name!r} of X holds {kind}, but numbers were expected. Drop it or encode it first, e.g. "
-        "with sklearn.preprocessing.OneHotEncoder (fewlabels.data.load encodes tables read from files)."
-    )
+    # a type that narwhals does not know, such as pandas' sparse columns, has a name all the same
+    what = str(getattr(column.to_native(), "dtype", kind)) if kind == nw.Unknown else str(kind)
+    if kind.is_temporal():
+        mend = "Turn it into numbers, e.g. days since a date"
+    elif kind == nw.Unknown:
+        mend = "Convert it to plain numbers, e.g. with astype(float)"
+    else:
+        mend = "Encode it first, e.g. with sklearn.preprocessing.OneHotEncoder (fewlabels.data.load encodes files)"
+    raise InputTypeError(f"column {name!r} of X holds {what}, but numbers were expected. {mend}, or drop it.")
 
 
 def objects_to_numbers(values: NDArray[Any], what: str) -> NDArray[np.float64]:
@@ -79,19 +87,21 @@ def objects_to_numbers(values: NDArray[Any], what: str) -> NDArray[np.float64]:
     InputError : a complex number
     """
     for index, value in np.ndenumerate(values):
-        if isinstance(value, numbers.Real | np.bool_) or is_missing(value):
-            continue
-        _refuse_object(value, f"{what} at {index if len(index) > 1 else f'row {index[0]}'}")
+        known = isinstance(value, numbers.Real | np.bool_) or is_missing(value)
+        if not known or (isinstance(value, int | Fraction) and not -_LARGEST <= value <= _LARGEST):
+            _refuse_object(value, f"{what} at {index if len(index) > 1 else f'row {index[0]}'}")
     filled = np.array([np.nan if is_missing(v) else v for v in values.flat], dtype=np.float64)
     return filled.reshape(values.shape)
 
 
 def _refuse_object(value: Any, where: str) -> NoReturn:
+    if isinstance(value, int | Fraction):
+        raise InputError(f"{where} is {shown(value)}, a value too large for float32. Rescale the column.")
     if isinstance(value, numbers.Complex):
         raise InputError(f"Complex data not supported: {where} is {value!r}. Pass real and imaginary parts.")
     raise InputTypeError(
         f"{where} is {shown(value)} of type {type(value).__name__}: each argument must be a number (or a "
-        "string or other category turned into a number first, e.g. by sklearn.preprocessing.OneHotEncoder)."
+        "string or other category turned into a number first, e.g. by X.astype(float) or OneHotEncoder)."
     )
 
 

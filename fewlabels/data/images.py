@@ -202,5 +202,5 @@ def _try_each(function: Callable[[int], Any], rows: Iterable[int], bad: dict[int
 
 def _settle(bad: dict[int, str], n_files: int, on_bad_file: str) -> None:
     if bad and (on_bad_file == "error" or len(bad) == n_files):
-        way_out = ", or pass on_bad_file='skip'." if on_bad_file == "error" else "."
+        way_out = ", or skip them (on_bad_file='skip', --on-bad-file skip)." if on_bad_file == "error" else "."
         raise InputError(f"{len(bad)} of {n_files} images are bad; first: {bad[min(bad)]} Mend or remove them{way_out}")

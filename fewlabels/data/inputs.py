@@ -100,7 +100,10 @@ def check_X(X: Any, *, like: Form, name: str = "the estimator", sparse: bool = F
     # Before looking at values: frames with other columns are often full of NaN, which is not the cause.
     check_names(names, like.feature_names, name)
     if like.kind == "table" and len(np.shape(raw)) == 2 and raw.shape[1] != like.n_features:
-        raise InputError(f"X has {raw.shape[1]} features, but {name} is expecting {like.n_features} features as input.")
+        raise InputError(
+            f"X has {raw.shape[1]} features, but {name} is expecting {like.n_features} features as input. Pass the "
+            "columns of fit."
+        )
     x, form = _sparse(raw) if issparse(raw) else _finish(raw, names)
     if form.kind != like.kind or form.shape != like.shape:
         raise InputError(
@@ -141,9 +144,14 @@ def _are_paths(X: Any) -> bool:
 def _sparse(X: Any) -> tuple[csr_array, Form]:
     """SciPy's sparse rows as CSR with sorted indices and no doubles."""
     if X.ndim != 2 or 0 in X.shape:
-        raise InputError(f"X is sparse of shape {X.shape}; expected (N, D) with at least one row and one column.")
+        raise InputError(
+            f"X is sparse of shape {X.shape}; expected (N, D) with at least one row and one column. Look at the filter "
+            "or file that it came from."
+        )
     if X.dtype.kind not in "biuf":
-        raise InputTypeError(f"X is sparse and holds {X.dtype}, but numbers were expected.")
+        raise InputTypeError(
+            f"X is sparse and holds {X.dtype}, but real numbers were expected. Convert it: X.astype(float)."
+        )
     x = csr_array(X, dtype=np.float64, copy=True)
     x.sum_duplicates()
     check_finite_sparse(x)
@@ -168,6 +176,8 @@ def _array(X: Any) -> NDArray[Any]:
         return np.asarray(X)
     except ValueError:
         raise InputError(f"X is ragged: {_ragged(X)}. Give every row the same length.") from None
+    except (RuntimeError, TypeError) as error:  # a tensor that requires gradients, or lies on another device
+        raise InputTypeError(f"X cannot become an array: {error}") from None
 
 
 def _ragged(X: Any) -> str:

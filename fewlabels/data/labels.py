@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from fewlabels.data.frames import InputTypeError, is_missing, shown
 from fewlabels.errors import InputError, OptionError
@@ -20,6 +21,8 @@ class _UsualMarks:
 
 
 USUAL_MARKS = _UsualMarks()
+# What str() makes of the usual marks: np.array(["a", None]).astype(str) holds such words.
+_MARKS_AS_TEXT = ("-1", "-1.0", "nan", "None", "<NA>", "NaT")
 
 
 class Labels(NamedTuple):
@@ -71,10 +74,14 @@ def read_indicators(y: Any) -> NDArray[np.int64]:
     ------
     InputError : anything else stands there
     """
+    if issparse(y):
+        raise _sparse(y)
     try:
         values = np.asarray(y, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError("y is a matrix and not all numbers. A matrix of labels holds 0, 1, and NaN or -1.") from None
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"y is a matrix and not all numbers ({error}). A matrix of labels holds 0, 1, and NaN or -1."
+        ) from None
     values = np.where(np.isnan(values), -1, values)
     wrong = np.argwhere(~np.isin(values, (-1, 0, 1)))
     if len(wrong):
@@ -91,12 +98,15 @@ def guess_task(y: Any) -> Task:
 
     Masks for a label a pixel, numbers for floats with fractions, or that mostly differ.
     """
-    if isinstance(y, list | tuple) and any(np.ndim(item) == 2 for item in y if item is not None):
-        return "masks"
-    values = np.asarray(y)
+    try:
+        if isinstance(y, list | tuple) and any(np.ndim(item) == 2 for item in y if item is not None):
+            return "masks"
+        values = np.asarray(y)
+    except (RuntimeError, TypeError, ValueError):
+        return "classes"  # whoever reads the labels says what is wrong with them
     if values.ndim == 3:
         return "masks"
-    if values.dtype.kind != "f":
+    if values.dtype.kind != "f" or values.squeeze().ndim > 1:
         return "classes"
     known = values[np.isfinite(values)]
     many = len(np.unique(known)) > max(20, len(known) / 2)
@@ -108,21 +118,41 @@ def as_vector(y: Any) -> NDArray[Any]:
     import narwhals.stable.v2 as nw
 
     if y is None:
-        raise InputError("fewlabels requires y to be passed, but the target y is None. Mark unlabeled rows by -1.")
+        raise InputError(
+            "fewlabels requires y to be passed, but the target y is None. Pass one label for each row of X; -1 (for "
+            "numbers NaN) marks those without."
+        )
     if nw.dependencies.is_into_series(y):
         return _from_series(nw.from_native(y, series_only=True))
+    if issparse(y):
+        raise _sparse(y)
     if isinstance(y, np.ma.MaskedArray) and np.ma.getmaskarray(y).any():
-        raise InputError("y is a masked array with masked cells. Use y.filled(-1), or NaN for numbers.")
+        masked = np.argwhere(np.ma.getmaskarray(y))
+        raise InputError(
+            f"y is a masked array with {len(masked)} masked cells (first: row {masked[0][0]}). If they are unlabeled "
+            "rows, use y.filled(-1), or NaN for numbers."
+        )
     try:
         vector = np.asarray(y)
     except ValueError:
         raise InputError("y is ragged: y should be a 1d array with one label a row.") from None
+    except (RuntimeError, TypeError) as error:  # a tensor that requires gradients, or lies on another device
+        raise InputTypeError(f"y cannot become an array: {error}") from None
+    if vector.ndim == 0:
+        raise InputError(
+            f"y should be a 1d array, got an array of shape () instead: y is {shown(y)}. Pass one label a row, as a "
+            "list, an array or a column of a frame."
+        )
     if isinstance(y, list | tuple) and vector.ndim == 1 and len({type(v) for v in y}) > 1:
         vector = np.empty(len(y), dtype=object)  # np.asarray would turn ["a", None, nan] into strings
         vector[:] = y
     if vector.ndim != 1:
         vector = _ravelled(vector)
     return vector.astype(object) if vector.dtype.kind == "T" else vector
+
+
+def _sparse(y: Any) -> InputTypeError:
+    return InputTypeError(f"y is sparse of shape {y.shape}; labels are dense. Use y.toarray().")
 
 
 def _from_series(series: Any) -> NDArray[Any]:
@@ -146,9 +176,12 @@ def _ravelled(y: NDArray[Any]) -> NDArray[Any]:
             stacklevel=5,
         )
         return y.ravel()
-    hint = "Pass one label a row."
-    if y.ndim == 2 and y.dtype.kind in "biuf" and y.size and y.min() >= 0 and y.max() <= 1:
-        kind = "a one-hot or multilabel" if np.isin(y, (0, 1)).all() else "a soft-label"
+    hint = "It is one row: pass y.ravel()." if y.shape[0] == 1 else "Pass one label a row."
+    numeric = y.ndim == 2 and y.shape[0] != 1 and y.dtype.kind in "biuf" and y.shape[1] > 0
+    whole = numeric and bool(np.all(np.isnan(y) | np.isin(y, (-1, 0, 1))))
+    soft = numeric and y.dtype.kind == "f" and np.nanmin(y, initial=0) >= 0 and bool(np.any(y % 1 > 0))
+    if whole or soft:
+        kind = "a one-hot or multilabel" if whole else "a soft-label"
         hint = (
             f"It looks like {kind} matrix: pass y.argmax(axis=1), with -1 where a row is unlabeled. Several labels a "
             "row are for DeepClassifier.fit alone, as an array."
@@ -216,7 +249,7 @@ def _one_type(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     """Labels of one type; objects of one type become an array of that type (strings stay objects)."""
     kind = values.dtype.kind
     if kind == "c":
-        raise InputError("Complex data not supported: y is complex.")
+        raise InputError("Complex data not supported: y is complex. Labels are strings, integers or booleans.")
     if kind in "biufU":
         return values
     if kind != "O":
@@ -259,14 +292,35 @@ def _as_classes(values: NDArray[Any], rows: NDArray[np.int64], mark: str | None,
             f"y[{rows[first]}] = {values[first]}: of the negative numbers only -1 is known, as unlabeled. "
             "If negative numbers are classes, make them strings (y.astype(str)) and mark unlabeled rows by None."
         )
-    if kind in "UO" and usual and "-1" in values:
-        raise InputError(
-            f"y[{rows[int(np.argmax(values == '-1'))]}] is the string '-1'. If it means unlabeled, put None "
-            "in its place; if it is a class, rename it."
-        )
+    if kind == "u" and usual and mark is None:
+        warn_wrapped(np.unique(values), "an unlabeled row", stacklevel=5)
+    if kind in "UO" and usual:
+        _refuse_marks_as_text(values, rows)
     if kind == "b" and mark == "-1" and usual:
         raise InputError("y mixes True/False with -1, which equals no boolean. Mark unlabeled rows by None.")
     return values
+
+
+def _refuse_marks_as_text(values: NDArray[Any], rows: NDArray[np.int64]) -> None:
+    for place, value in enumerate(values.tolist()):
+        if value in _MARKS_AS_TEXT:
+            raise InputError(
+                f"y[{rows[place]}] is the string {value!r}. If it means unlabeled, put None in its place; if it is a "
+                "class, rename it."
+            )
+
+
+def warn_wrapped(classes: NDArray[Any], what: str, stacklevel: int) -> None:
+    """Point out the largest value of an unsigned type beside small classes: -1 becomes that when it is converted."""
+    if classes.dtype.kind != "u" or len(classes) < 3:  # 0 and 255 alone are black and white
+        return
+    largest = np.iinfo(classes.dtype).max
+    if classes[-1] == largest and classes[-2] != largest - 1:
+        warnings.warn(
+            f"y is {classes.dtype} and holds {largest}, which is what -1 becomes in that type: it counts as a class. "
+            f"If it means {what}, use a signed type, e.g. y.astype(int), with -1 in its place.",
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _as_numbers(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -278,4 +332,10 @@ def _as_numbers(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[np.flo
     if not np.isfinite(targets).all():
         first = int(np.argmax(~np.isfinite(targets)))
         raise InputError(f"y[{rows[first]}] is {targets[first]} (inf). Targets are finite; NaN means unlabeled.")
+    large = np.flatnonzero(np.abs(targets) > np.finfo(np.float32).max)
+    if len(large):
+        raise InputError(
+            f"y[{rows[large[0]]}] = {targets[large[0]]:g} is too large for float32, in which training computes. "
+            "Rescale y."
+        )
     return targets

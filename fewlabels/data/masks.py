@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fewlabels.data.frames import shown
+from fewlabels.data.labels import warn_wrapped
 from fewlabels.errors import InputError
 
 IGNORED = -1
@@ -34,6 +36,10 @@ def read_masks(masks: Any, shape: tuple[int, int, int], name: str = "y") -> Mask
     InputError : another shape, values that are no classes
     """
     masks = _unpacked(masks, name)
+    if isinstance(masks, np.ndarray) and masks.ndim == 0:
+        raise InputError(
+            f"{name} is {shown(masks[()])}. Give masks (N, H, W), with None or all -1 for rows without one."
+        )
     if len(masks) != shape[0]:
         raise InputError(f"X has {shape[0]} images, {name} has {len(masks)} masks. Give one mask or None for each.")
     if isinstance(masks, np.ndarray):
@@ -54,10 +60,14 @@ def _unpacked(masks: Any, name: str) -> Any:
         raise InputError(f"{name} is None. Give masks (N, H, W), with None or all -1 for rows without one.")
     if isinstance(masks, list | tuple) and any(mask is None for mask in masks):
         return list(masks)
+    if isinstance(masks, np.ma.MaskedArray) and np.ma.getmaskarray(masks).any():
+        raise InputError(f"{name} is a masked array with masked pixels. To ignore them use {name}.filled(-1).")
     try:
         array = np.asarray(masks)
     except ValueError:  # masks of unlike shapes: the check of each says which
         return list(masks)
+    except (RuntimeError, TypeError) as error:  # a tensor that requires gradients, or lies on another device
+        raise InputError(f"{name} cannot become an array: {error}") from None
     return list(array) if array.dtype.kind == "O" and array.ndim == 1 else array
 
 
@@ -99,6 +109,7 @@ def find_classes(masks: Masks, n_rows: int) -> NDArray[Any]:
     if not len(masks.rows):
         raise InputError(f"y has no labeled row: none of the {n_rows} has a mask with a pixel that is not -1.")
     classes: NDArray[Any] = np.unique(masks.values)
+    warn_wrapped(classes, "pixels to ignore", stacklevel=5)
     classes = classes[classes != IGNORED]
     if len(classes) == 1:
         raise InputError(

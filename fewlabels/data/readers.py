@@ -66,9 +66,17 @@ def _lines(file: IO[str], path: Path) -> Iterator[str]:
                 raise InputError(f"{path}, line {number} is longer than {_LONGEST_LINE} characters. Is it a table?")
             yield line
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 (after line {number}: {error.reason}). Save it as UTF-8; it may be Latin-1 or UTF-16."
-        ) from error
+        raise InputError(f"{path} is not UTF-8 (after line {number}: {error.reason}). {_looks_like(path)}") from error
+
+
+def _looks_like(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:2] == b"\x1f\x8b":
+        return "It is compressed (gzip): unpack it first."
+    if start == b"PK\x03\x04":
+        return "It is a zip archive, perhaps of a spreadsheet: save the table as CSV."
+    return "Save it as UTF-8; it may be Latin-1 or UTF-16."
 
 
 def _check_header(header: list[str], path: Path) -> None:
@@ -106,14 +114,26 @@ def _json_row(line: str, path: Path, number: int) -> dict[str, Any]:
 
     try:
         row = json.loads(line, parse_constant=no_constant, object_pairs_hook=no_repeats)
+        if "\\u" in line:
+            json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is no text
         if not isinstance(row, dict):
             raise ValueError('expected an object like {"age": 3, "label": null}')
         for name, value in row.items():
             if isinstance(value, list | dict):
                 raise ValueError(f"{name!r} is a list or object; cells are numbers, strings, true, false or null")
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, line {number}: {error}. Mend that line.") from error
+        raise InputError(f"{path}, line {number}: {_json_reason(error)}. Mend that line.") from error
     return row
+
+
+def _json_reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} (character {error.pos + 1})"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeEncodeError):
+        return "half a surrogate pair (\\ud800 to \\udfff alone) is no text"
+    return "a number of thousands of digits" if "int_max_str_digits" in str(error) else str(error)
 
 
 def _read_parquet(path: Path) -> tuple[Columns, list[str]]:
@@ -135,6 +155,12 @@ def _read_parquet(path: Path) -> tuple[Columns, list[str]]:
             raise
         raise UnsafeFileError(f"{path} is no readable Parquet file ({error}). Write it anew.") from error
     _check_header(table.column_names, path)
+    for column in table.schema:
+        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            raise InputError(
+                f"{path}: column {column.name!r} holds {column.type}; cells are numbers, texts, dates, true or false. "
+                "Leave the column out or unpack it."
+            )
     return {name: _arrow_cells(table.column(name)) for name in table.column_names}, []
 
 

@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 
 from fewlabels.data.labels import USUAL_MARKS, Task, read_labels
 from fewlabels.errors import InputError, OptionError
+from fewlabels.seeds import check_seed
 
 
 class SemiSupervisedSplit:
@@ -62,6 +63,7 @@ class SemiSupervisedSplit:
         Raises
         ------
         InputError : y cannot be read, or fewer labeled rows than folds (in all classes)
+        OptionError : shuffle or random_state make no sense
         """
         labels = read_labels(y, task=self.task, unlabeled=self.unlabeled)
         if len(labels.rows) < self.n_splits:
@@ -69,8 +71,12 @@ class SemiSupervisedSplit:
                 f"y has {len(labels.rows)} labeled rows, fewer than n_splits={self.n_splits}. "
                 "Use fewer folds or label more rows."
             )
+        if not isinstance(self.shuffle, bool):
+            raise OptionError(f"shuffle={self.shuffle!r} should be True or False.")
+        known = self.random_state is None or isinstance(self.random_state, np.random.RandomState)
+        seed = self.random_state if known else check_seed(self.random_state)
         kind = StratifiedKFold if self.task == "classes" else KFold
-        folds = kind(self.n_splits, shuffle=self.shuffle, random_state=self.random_state if self.shuffle else None)
+        folds = kind(self.n_splits, shuffle=self.shuffle, random_state=seed if self.shuffle else None)
         try:
             for _, chosen in folds.split(labels.rows, labels.values):
                 test = labels.rows[chosen]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.data.bunches import NUMBER, bunch, typed_labels
+from fewlabels.data.frames import shown
 from fewlabels.data.readers import Columns, read_columns
 from fewlabels.errors import InputError
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _MISSING_CELLS = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
 _MISSING = "(missing)"
+_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 def load_table(
@@ -59,7 +62,7 @@ def _no_label(path: Path, label: str, names: list[str]) -> str:
     usual = [n for n in names if n.lower() in ("label", "labels", "target", "class", "y")]
     near = difflib.get_close_matches(label, names, n=1) or usual[:1]
     hint = f"the nearest is {near[0]!r}" if near else f"it has {', '.join(names[:20])}"
-    return f"{path} has no label column {label!r}; {hint}. Say which column holds the labels with label=."
+    return f"{path} has no label column {label!r}; {hint}. Say which column holds the labels with label= (--label)."
 
 
 class TableEncoder:
@@ -99,7 +102,7 @@ class TableEncoder:
         texts: dict[str, list[str]] = {}
         dropped: dict[str, str] = {}
         for name, cells in columns.items():
-            values, odd = _as_numbers(cells)
+            values, odd = _as_numbers(cells, f"{where}: column {name!r}")
             if np.isnan(values).all() and not odd:
                 dropped[name] = "it is empty"
             elif not odd:
@@ -107,11 +110,15 @@ class TableEncoder:
             elif _has_few_values(cells):
                 texts[name] = _as_texts(cells)
             else:
+                _refuse_commas(name, cells, odd, where)
                 _refuse_almost_numbers(name, cells, odd, where)
                 dropped[name] = f"{len(set(_as_texts(cells)))} different texts are too many for categories"
         if not numbers and not texts:
             reasons = "; ".join(f"{name!r}: {why}" for name, why in dropped.items())
-            raise InputError(f"{where} has no column to learn from ({reasons or 'only labels'}).")
+            raise InputError(
+                f"{where} has no column to learn from ({reasons or 'only labels'}). Add columns of numbers, or of "
+                "texts that repeat."
+            )
         return cls(_medians(numbers), _categories(texts), dropped)
 
     def transform(self, columns: Columns, where: str) -> NDArray[np.float64]:
@@ -123,7 +130,9 @@ class TableEncoder:
         """
         missing = [name for name in self.columns if name not in columns]
         if missing:
-            raise InputError(f"{where} lacks columns that training had: {', '.join(missing)}.")
+            raise InputError(
+                f"{where} lacks columns that training had: {', '.join(missing)}. Add them, under these names."
+            )
         parts = []
         if self.medians:
             x = np.column_stack([_only_numbers(name, columns[name], where) for name in self.medians])
@@ -149,9 +158,14 @@ class TableEncoder:
         try:
             medians = {str(k): float(v) for k, v in state["medians"].items()}
             categories = {str(k): [str(v) for v in values] for k, values in state["categories"].items()}
-            return cls(medians, categories, {str(k): str(v) for k, v in state["dropped"].items()})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            dropped = {str(k): str(v) for k, v in state["dropped"].items()}
+            if not np.isfinite(list(medians.values())).all() or not all(categories.values()):
+                raise ValueError("a median that is not finite, or a column without categories")
+            if not medians and not categories:
+                raise ValueError("no column")
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"this is no description of a table encoder ({error!r}).") from error
+        return cls(medians, categories, dropped)
 
 
 def _imputer(x: NDArray[np.float64]) -> Any:
@@ -178,20 +192,34 @@ def _categories(texts: dict[str, list[str]]) -> dict[str, list[str]]:
     return {name: sorted(set(cells)) for name, cells in texts.items()}
 
 
-def _as_numbers(cells: Sequence[Any] | NDArray[Any]) -> tuple[NDArray[np.float64], list[int]]:
+def _as_numbers(cells: Sequence[Any] | NDArray[Any], where: str) -> tuple[NDArray[np.float64], list[int]]:
     """Cells as float64 with NaN where missing, and the rows that are neither numbers nor missing."""
+    odd: list[int] = []
     if isinstance(cells, np.ndarray):
-        return cells.astype(np.float64), []
-    values = np.full(len(cells), np.nan)
-    odd = []
-    for row, cell in enumerate(cells):
-        if not isinstance(cell, str):
-            values[row] = np.nan if cell is None else cell
-        elif NUMBER.fullmatch(text := cell.strip()):
-            values[row] = float(text)
-        elif text.lower() not in _MISSING_CELLS:
-            odd.append(row)
+        values = cells.astype(np.float64)
+    else:
+        values = np.full(len(cells), np.nan)
+        for row, cell in enumerate(cells):
+            if not isinstance(cell, str):
+                values[row] = np.nan if cell is None else _as_float(cell)
+            elif NUMBER.fullmatch(text := cell.strip()):
+                values[row] = float(text)
+            elif text.lower() not in _MISSING_CELLS:
+                odd.append(row)
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        raise InputError(
+            f"{where} has {shown(cells[infinite[0]])} in row {infinite[0]}, which no float can hold or is infinite "
+            f"({len(infinite)} such cells). Mend them, or leave them empty."
+        )
     return values, odd
+
+
+def _as_float(cell: Any) -> float:
+    try:
+        return float(cell)
+    except OverflowError:  # JSON may hold a whole number of a thousand digits
+        return float("inf")
 
 
 def _as_texts(cells: Sequence[Any] | NDArray[Any]) -> list[str]:
@@ -206,16 +234,28 @@ def _has_few_values(cells: Sequence[Any]) -> bool:
     return (distinct < len(known) or distinct <= 2) and distinct <= max(20, min(200, len(known) // 20))
 
 
+def _refuse_commas(name: str, cells: Sequence[Any], odd: list[int], where: str) -> None:
+    commas = [row for row in odd if _COMMA.fullmatch(cells[row].strip())]
+    if len(commas) > len(odd) / 2:
+        raise InputError(
+            f"{where}: column {name!r} holds numbers with commas, such as {cells[commas[0]]!r} in row {commas[0]}. "
+            "Write decimals with points and thousands without a mark."
+        )
+
+
 def _refuse_almost_numbers(name: str, cells: Sequence[Any], odd: list[int], where: str) -> None:
     if len(odd) < len(cells) / 2:
         raise InputError(
-            f"{where}: column {name!r} holds numbers, but {cells[odd[0]]!r} in row {odd[0]} is none "
+            f"{where}: column {name!r} holds numbers, but {shown(cells[odd[0]])} in row {odd[0]} is none "
             f"({len(odd)} such cells). Mend them, or leave them empty."
         )
 
 
 def _only_numbers(name: str, cells: Any, where: str) -> NDArray[np.float64]:
-    values, odd = _as_numbers(cells)
+    values, odd = _as_numbers(cells, f"{where}: column {name!r}")
     if odd:
-        raise InputError(f"{where}: column {name!r} was numbers in training, but row {odd[0]} is {cells[odd[0]]!r}.")
+        raise InputError(
+            f"{where}: column {name!r} was numbers in training, but row {odd[0]} is {shown(cells[odd[0]])}. Mend that "
+            "cell, or leave it empty."
+        )
     return values

@@ -52,7 +52,7 @@ def learn_features(x: Any, scaling: str) -> FeatureScaling:
     ------
     OptionError : an unknown scaling
     """
-    if scaling not in SCALINGS:
+    if not isinstance(scaling, str) or scaling not in SCALINGS:
         raise OptionError(f"scaling={scaling!r} is not known.{nearest(str(scaling), SCALINGS)}")
     if scaling == "auto":
         filled = x.count_nonzero() if issparse(x) else np.count_nonzero(x)

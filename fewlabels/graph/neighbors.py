@@ -39,7 +39,7 @@ def prepare(x: Any, metric: str) -> Any:
     ------
     OptionError : an unknown metric
     """
-    if metric not in ("euclidean", "cosine"):
+    if not isinstance(metric, str) or metric not in ("euclidean", "cosine"):
         raise OptionError(f"metric={metric!r}; expected 'euclidean' or 'cosine'.")
     if metric == "euclidean":
         return x

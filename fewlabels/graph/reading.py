@@ -15,6 +15,7 @@ _FORMS = (
     "a SciPy sparse adjacency, an edge list (2, E) or (E, 2) of node numbers, a networkx graph or a PyTorch Geometric "
     "Data object"
 )
+_LISTS = "a SciPy sparse array (M, N + M) or an edge list (2, E) or (E, 2) of node numbers"
 
 
 def read_graph(graph: Any, n_nodes: int) -> csr_array:
@@ -77,9 +78,9 @@ def read_edges(edges: Any, n_known: int, n_new: int) -> csr_array:
                 f"edges has shape {edges.shape}; expected ({n_new}, {n}): a row for each new node, a column for each "
                 f"of the {n_known} nodes of fit and then for each new node."
             )
-        weights = checked(csr_array(edges, dtype=np.float64, copy=True))
+        weights = checked(_real(edges, "edges"), "edges")
     else:
-        pairs = _pairs(edges)
+        pairs = _pairs(edges, "edges", n_known, n)
         old = np.flatnonzero((pairs < n_known).all(0))
         if len(old):
             raise InputError(
@@ -95,7 +96,7 @@ def read_edges(edges: Any, n_known: int, n_new: int) -> csr_array:
     return csr_array(hstack([known, among.maximum(among.T)], format="csr"))
 
 
-def checked(weights: csr_array) -> csr_array:
+def checked(weights: csr_array, name: str = "graph") -> csr_array:
     """Weights that are finite and not negative; repeated entries are added, zeros dropped."""
     weights.sum_duplicates()
     for bad, what in ((~np.isfinite(weights.data), "NaN or infinite"), (weights.data < 0, "negative")):
@@ -103,7 +104,7 @@ def checked(weights: csr_array) -> csr_array:
             first = int(np.flatnonzero(bad)[0])
             row = int(np.searchsorted(weights.indptr, first, side="right")) - 1
             raise InputError(
-                f"graph has {int(bad.sum())} {what} weights (first: row {row}, column {int(weights.indices[first])}). "
+                f"{name} has {int(bad.sum())} {what} weights (first: row {row}, column {int(weights.indices[first])}). "
                 "Weights are similarities: 0 (no edge) or more. Drop these edges or mend them."
             )
     weights.data[weights.data < np.finfo(np.float32).tiny] = 0.0  # which float32 could not tell from no edge
@@ -127,13 +128,19 @@ def without_loops(weights: csr_array) -> csr_array:
 
 def _as_matrix(graph: Any, n: int) -> csr_array:
     if issparse(graph):
-        return csr_array(graph, dtype=np.float64, copy=True)
+        return _real(graph, "graph")
     home = type(graph).__module__.partition(".")[0]
     if home == "networkx":
         return _from_networkx(graph, n)
     if home == "torch_geometric":
-        return _from_pairs(_pairs(graph.edge_index), n, graph.edge_weight)
-    return _from_pairs(_pairs(graph), n)
+        return _from_pairs(_pairs(graph.edge_index, "graph"), n, graph.edge_weight)
+    return _from_pairs(_pairs(graph, "graph"), n)
+
+
+def _real(graph: Any, name: str) -> csr_array:
+    if graph.dtype.kind == "c":
+        raise InputError(f"{name} has complex weights. Weights are similarities: 0 (no edge) or more. Use abs({name}).")
+    return csr_array(graph, dtype=np.float64, copy=True)
 
 
 def _from_networkx(graph: Any, n: int) -> csr_array:
@@ -143,31 +150,47 @@ def _from_networkx(graph: Any, n: int) -> csr_array:
     order = range(n) if names == set(range(n)) else list(graph.nodes)
     if len(names) != n:
         raise InputError(f"graph has {len(names)} nodes, but X has {n} rows; expected one row for each node.")
-    return csr_array(networkx.to_scipy_sparse_array(graph, nodelist=order, dtype=np.float64, format="csr"))
+    try:
+        return csr_array(networkx.to_scipy_sparse_array(graph, nodelist=order, dtype=np.float64, format="csr"))
+    except (TypeError, ValueError) as error:
+        raise InputError(f'graph has an edge whose "weight" is no number: {error}. Mend or remove it.') from error
 
 
-def _pairs(edges: Any) -> NDArray[np.int64]:
-    """(2, E) node numbers."""
+def _pairs(edges: Any, name: str, n_known: int = 0, n: int = 0) -> NDArray[np.int64]:
+    """(2, E) node numbers. `n_known` of `n` nodes may not be joined among themselves, which tells two edges apart."""
+    if isinstance(edges, np.ma.MaskedArray) and np.ma.getmaskarray(edges).any():
+        raise InputError(f"{name} is a masked array with masked entries. Leave those edges out.")
     try:
         pairs = np.asarray(edges)
-    except (TypeError, ValueError):
+    except ValueError:
         pairs = np.empty(0, dtype=object)
+    except (RuntimeError, TypeError) as error:  # a tensor that requires gradients, or lies on another device
+        raise InputError(f"{name} cannot become an array: {error}") from None
     if pairs.size == 0 and pairs.ndim <= 2 and pairs.dtype.kind != "O":
         return np.empty((2, 0), dtype=np.int64)
     if pairs.ndim != 2 or 2 not in pairs.shape or pairs.dtype.kind not in "iuf":
         square = pairs.ndim == 2 and pairs.shape[0] == pairs.shape[1]
         mend = " A dense adjacency: scipy.sparse.csr_array(graph)." if square else ""
         raise InputError(
-            f"graph is a {type(edges).__name__} of shape {pairs.shape} and type {pairs.dtype}; expected {_FORMS}.{mend}"
+            f"{name} is a {type(edges).__name__} of shape {pairs.shape} and type {pairs.dtype}; expected "
+            f"{_FORMS if name == 'graph' else _LISTS}.{mend}"
         )
-    if pairs.shape == (2, 2) and isinstance(edges, np.ndarray | list | tuple):
+    odd = np.argwhere(~((np.abs(pairs) < 2.0**53) & (pairs == np.rint(pairs))))
+    if len(odd):
         raise InputError(
-            "graph of shape (2, 2) could be an edge list (2, E) or (E, 2). Give both directions of each edge, or a "
+            f"{name} has {len(odd)} node numbers that are not whole, or beyond any row (first: {pairs[tuple(odd[0])]})."
+            " Edges join rows of X, numbered from 0."
+        )
+    pairs = pairs.astype(np.int64)
+    if pairs.shape == (2, 2) and isinstance(edges, np.ndarray | list | tuple):
+        # one of the two readings may have an edge that cannot be
+        possible = [p for p in (pairs, pairs.T) if (p.max(0) >= n_known).all() and p.max() < n]
+        if n and (len(possible) < 2 or np.array_equal(pairs, pairs.T)):
+            return [*possible, pairs.T][0]
+        raise InputError(
+            f"{name} of shape (2, 2) could be an edge list (2, E) or (E, 2). Give both directions of each edge, or a "
             "SciPy sparse adjacency."
         )
-    if not np.array_equal(pairs, np.rint(pairs)):
-        raise InputError("graph has node numbers that are not whole. Edges join rows of X, numbered from 0.")
-    pairs = pairs.astype(np.int64)
     return pairs if pairs.shape[0] == 2 else pairs.T
 
 
@@ -177,6 +200,11 @@ def _from_pairs(pairs: NDArray[np.int64], n: int, weight: Any = None) -> csr_arr
         raise InputError(
             f"edge {beyond[0]} joins nodes {pairs[0, beyond[0]]} and {pairs[1, beyond[0]]}, but there are {n} nodes, "
             f"numbered 0 to {n - 1}."
+        )
+    if pairs.shape[1] and (pairs[0] == pairs[1]).all():
+        raise InputError(
+            f"every one of the {pairs.shape[1]} edges goes from a node to itself (first: node {pairs[0, 0]}). An edge "
+            "list names two rows of X for each edge; a dense adjacency: scipy.sparse.csr_array(graph)."
         )
     values = np.ones(pairs.shape[1]) if weight is None else np.asarray(weight, dtype=np.float64)
     matrix = csr_array(coo_array((values, (pairs[0], pairs[1])), shape=(n, n)))

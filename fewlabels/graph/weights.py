@@ -57,10 +57,14 @@ def check_affinity(affinity: Any, n_rows: int) -> csr_array:
     if affinity.shape != (n_rows, n_rows):
         raise InputError(f"affinity has shape {affinity.shape}, but X has {n_rows} rows; expected one row and one "
                          "column for each row of X, in the same order.")  # fmt: skip
+    if affinity.dtype.kind == "c":
+        raise InputError(
+            "affinity has complex weights. Weights are similarities: 0 (no edge) or more. Use abs(affinity)."
+        )
     graph = csr_array(affinity, dtype=np.float64, copy=True)
     graph.sum_duplicates()
     _no(graph, ~np.isfinite(graph.data), "weights that are NaN or infinite", "Drop these edges or mend them.")
-    _no(graph, graph.data < 0, "negative weights", "Weights are similarities: 0 (no edge) or more.")
+    _no(graph, graph.data < 0, "negative weights", "Weights are similarities: 0 (no edge) or more. Mend or drop them.")
     # in units of the largest; what is 1e-100 of it could only make the solver's numbers underflow
     graph.data /= graph.data.max(initial=0.0) or 1.0
     graph.data[graph.data < 1e-100] = 0.0

@@ -9,14 +9,20 @@ from typing import Any
 
 from torch import nn
 
+from fewlabels.data.frames import shown
 from fewlabels.errors import OptionError
 from fewlabels.networks.convnet import ConvNet
 from fewlabels.networks.mlp import MLP
+from fewlabels.networks.names import LARGEST, make_if_it_fits, read_sizes
 from fewlabels.networks.unet import UNet
 from fewlabels.networks.wide_resnet import WideResNet
 
 __all__ = ["MLP", "ConvNet", "UNet", "WideResNet", "build"]
 
+_KNOWN = (
+    "'mlp', 'mlp-WIDTH-DEPTH', 'convnet', 'convnet-WIDTH', 'wide_resnet-DEPTH-WIDTH', 'unet-WIDTH-DEPTH' (numbers from "
+    f"1 to {LARGEST})"
+)
 Network = str | nn.Module | Callable[[tuple[int, ...], int], nn.Module]
 
 
@@ -35,12 +41,18 @@ def build(network: Network, shape: tuple[int, ...], n_outputs: int, *, masks: bo
     Raises
     ------
     OptionError : unknown name, or a network that does not fit the kind of data
+    ResourceError : a name that asks for more weights than fit into half of the free memory
     """
     if isinstance(network, nn.Module):
         return copy.deepcopy(network)
-    if not isinstance(network, str):
-        return network(shape, n_outputs)
-    return _by_name(network, shape, n_outputs, masks)
+    if isinstance(network, str):
+        return _by_name(network, shape, n_outputs, masks)
+    if not callable(network):
+        raise OptionError(f"network={network!r} is not known. Expected {_KNOWN}, a module or a factory.")
+    made = network(shape, n_outputs)
+    if not isinstance(made, nn.Module):
+        raise OptionError(f"network= is a factory that returned {type(made).__name__}; expected a torch.nn.Module.")
+    return made
 
 
 def _by_name(name: str, shape: tuple[int, ...], n_outputs: int, masks: bool) -> nn.Module:
@@ -54,18 +66,18 @@ def _by_name(name: str, shape: tuple[int, ...], n_outputs: int, masks: bool) -> 
         "wide_resnet": (True, 2, lambda *n: WideResNet(shape, n_outputs, *n)),
         "unet": (True, 2, lambda *n: UNet(shape, n_outputs, *n)),
     }
-    if kind not in makers or not all(n.isdecimal() and int(n) > 0 for n in numbers) or len(numbers) > makers[kind][1]:
+    sizes = read_sizes(numbers, makers[kind][1]) if kind in makers else None
+    if sizes is None:
         near = difflib.get_close_matches(name, makers, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        known = "'mlp', 'mlp-WIDTH-DEPTH', 'convnet', 'convnet-WIDTH', 'wide_resnet-DEPTH-WIDTH', 'unet-WIDTH-DEPTH'"
-        raise OptionError(f"network={name!r} is not known.{hint} Expected {known}, a module or a factory.")
+        raise OptionError(f"network={shown(name)} is not known.{hint} Expected {_KNOWN}, a module or a factory.")
     wants_image, _, make = makers[kind]
     if wants_image and not image:
         raise OptionError(f"network={name!r} needs images (N, H, W[, C]); these rows have shape {shape}. Use 'mlp'.")
     if masks != (kind == "unet"):
         what, use = ("one answer an image", "'unet'") if masks else ("one answer a pixel", "'convnet'")
         raise OptionError(f"network={name!r} gives {what}, which this estimator cannot learn from. Use {use}.")
-    return make(*(int(n) for n in numbers))
+    return make_if_it_fits(name, lambda: (make(*sizes),))[0]
 
 
 def describe(network: Any) -> str:

@@ -12,7 +12,9 @@ import math
 
 from torch import Tensor, nn
 
+from fewlabels.data.frames import shown
 from fewlabels.errors import OptionError, nearest
+from fewlabels.networks.names import make_if_it_fits, read_sizes
 
 __all__ = ["LeNet", "LeNetDecoder", "RowDecoder", "RowEncoder", "build_autoencoder"]
 
@@ -113,13 +115,14 @@ def build_autoencoder(name: str, shape: tuple[int, ...], latent: int) -> tuple[n
     OptionError : an unknown name, or a network for images where rows are a table
     """
     image = len(shape) == 3
+    if not isinstance(name, str):
+        raise OptionError(f"network={name!r}; expected a name. Detectors build their networks themselves.")
     kind, *numbers = (("lenet" if image else "mlp") if name == "auto" else name).split("-")
-    if kind not in _KNOWN or len(numbers) > _KNOWN[kind] or not all(n.isdecimal() and int(n) > 0 for n in numbers):
+    sizes = read_sizes(numbers, _KNOWN[kind]) if kind in _KNOWN else None
+    if sizes is None:
         known = ("auto", "mlp", "mlp-WIDTH", "mlp-WIDTH-DEPTH", "lenet", "lenet-WIDTH")
-        raise OptionError(f"network={name!r} is not known.{nearest(name, known)}")
+        raise OptionError(f"network={shown(name)} is not known.{nearest(name, known)}")
     if kind == "lenet" and not image:
         raise OptionError(f"network={name!r} needs images (N, H, W[, C]); these rows have shape {shape}. Use 'mlp'.")
-    sizes = [int(n) for n in numbers]
-    if kind == "lenet":
-        return LeNet(shape, latent, *sizes), LeNetDecoder(shape, latent, *sizes)
-    return RowEncoder(shape, latent, *sizes), RowDecoder(shape, latent, *sizes)
+    encoder, decoder = (LeNet, LeNetDecoder) if kind == "lenet" else (RowEncoder, RowDecoder)
+    return make_if_it_fits(name, lambda: (encoder(shape, latent, *sizes), decoder(shape, latent, *sizes)))

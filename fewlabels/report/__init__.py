@@ -10,6 +10,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from fewlabels.errors import SaveError
+from fewlabels.files import check_name
 
 if TYPE_CHECKING:
     from fewlabels.anomaly.comparison import AnomalyComparison
@@ -74,6 +75,9 @@ def write_anomalies(comparison: AnomalyComparison, path: str | os.PathLike[str])
 
 def _write(path: str | os.PathLike[str], html: str, facts: dict[str, Any]) -> Path:
     target = Path(path)
+    check_name(target)
+    if not target.name:
+        raise SaveError(f"cannot write the report to {path!r}: it has no name. Choose one ending in .html.")
     beside = target.with_suffix(".json")
     if beside == target:
         raise SaveError(f"cannot write the report to {target}: its facts go there. Choose a name ending in .html.")
@@ -91,7 +95,8 @@ def _replace_all(texts: dict[Path, str]) -> None:
         for target, text in texts.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             ready[target] = target.parent / f".fewlabels-{token_hex(6)}.tmp"
-            with open(ready[target], "x", encoding="utf-8", newline="\n") as file:
+            # file names that are no UTF-8 reach the page as halves of surrogate pairs
+            with open(ready[target], "x", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,0 +1,46 @@
+"""Networks by name: the numbers in "mlp-64-2", and whether what they ask for fits into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from fewlabels.data.memory import memory_to_spare
+from fewlabels.errors import ResourceError
+
+# Units of a layer, channels or layers. More is a slip of the finger, and would take minutes to refuse.
+LARGEST = 16_384
+# float32 weights, their gradients, momentum and moving average, and a copy while a checkpoint is written
+_BYTES = 20
+
+Made = TypeVar("Made", bound=tuple[torch.nn.Module, ...])
+
+
+def read_sizes(numbers: list[str], most: int) -> list[int] | None:
+    """The numbers of a name, from 1 to `LARGEST`; None if they are not that, or more than `most` of them."""
+    digits = all(n.isdecimal() and len(n) <= len(str(LARGEST)) for n in numbers)
+    sizes = [int(n) for n in numbers] if digits else [0]
+    return sizes if len(sizes) <= most and all(1 <= size <= LARGEST for size in sizes) else None
+
+
+def make_if_it_fits(name: str, make: Callable[[], Made]) -> Made:
+    """What `make` gives, once it is known that its weights fit into the memory to spare.
+
+    Raises
+    ------
+    ResourceError : they do not
+    """
+    try:
+        with torch.device("meta"):  # shapes without numbers: takes no memory and draws nothing
+            n = sum(p.numel() for module in make() for p in module.parameters())
+    except (RuntimeError, OverflowError):  # sizes beyond what a tensor can have
+        n = 2**62
+    spare = memory_to_spare()
+    if n * _BYTES > spare:
+        raise ResourceError(
+            f"network={name!r} would take {n * _BYTES / 1e9:.3g} GB to train; {spare / 1e9:.3g} GB are to spare. "
+            "Choose a smaller one."
+        )
+    return make()
