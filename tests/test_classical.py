@@ -108,35 +108,6 @@ def test_same_seed_same_bits_and_the_global_state_is_left_alone(name):
     assert np.array_equal(before, np.random.get_state()[1])
 
 
-class Poison:
-    """A hidden label that must never be looked at."""
-
-    def __eq__(self, other):
-        raise AssertionError("a hidden label was compared")
-
-    __hash__ = None
-
-    def __int__(self):
-        raise AssertionError("a hidden label was read")
-
-    __float__ = __int__
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_the_labels_of_unlabeled_rows_cannot_matter(name):
-    """There is no way to pass them: y holds a mark, and a Partial has no place for more. So the marks may differ."""
-    X, y, new = data(name)
-    model = make(name).fit(X, y)
-    if name in CLASSIFIERS:
-        marked = np.array([np.nan if label is None else label for label in y], dtype=object)
-        again = make(name).fit(X, marked)
-        assert np.array_equal(outputs(model, new), outputs(again, new))
-        hidden = y.copy()
-        hidden[-1] = Poison()
-        with pytest.raises(InputError):
-            make(name).fit(X, hidden)
-
-
 @pytest.mark.parametrize("name", ALL)
 def test_files_hold_the_model_without_pickle(name, tmp_path):
     X, y, new = data(name)
