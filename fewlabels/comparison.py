@@ -27,6 +27,7 @@ from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
 from fewlabels.records import contents, fingerprint
 from fewlabels.repeats import Repeated, check_repeats, repeat
+from fewlabels.seeds import check_seed
 from fewlabels.segmenter import DeepSegmenter
 from fewlabels.verdict import Paired, Verdict
 from fewlabels.verdict_round import VerdictRound
@@ -226,7 +227,7 @@ def compare(
     >>> str(result.verdict) in {"HELPS", "HURTS", "NO PRACTICAL DIFFERENCE", "CANNOT TELL"}
     True
     """
-    seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1) if random_state is None else random_state
+    seed = check_seed(random_state)
     candidate = as_estimator(method, task or guess_task(y), steps, device, verbose)
     name = name_of(candidate)
     if name == "supervised":

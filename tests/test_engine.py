@@ -363,15 +363,6 @@ def test_an_interrupt_saves_and_says_how_to_go_on(number, tmp_path, monkeypatch)
     assert same(run(folder=tmp_path), run())
 
 
-def test_the_global_random_state_is_left_alone():
-    torch.manual_seed(7)
-    np.random.seed(7)
-    state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    run()
-    assert torch.equal(state[0], torch.get_rng_state())
-    assert np.array_equal(state[1], np.random.get_state()[1])
-
-
 @pytest.mark.parametrize(
     "change",
     [
