@@ -25,6 +25,8 @@ from fewlabels.scaling import Scaling
 # Streams of randomness: the order of each pool, then one for every augmented copy (further ones count upward).
 _ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X, _MOVE_X, _MOVE_U = 0, 1, 2, 3, 1000, 2000, 2001
 _PROBE, _ORDER_SIDE, _COPY_SIDE, _WEIGHTED, _ORDER_CLASS = 3000, 4000, 4010, 5000, 10_000
+# Processes that decode image files; how many changes no bit.
+_WORKERS = 2
 
 
 class Pool(NamedTuple):
@@ -210,7 +212,9 @@ def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[
             ahead.append(plan)
             yield np.concatenate(_ids(pool, plan)).tolist()
 
-    loader = torch.utils.data.DataLoader(_Files(pool.x), batch_sampler=wanted(), num_workers=2, prefetch_factor=4)
+    loader = torch.utils.data.DataLoader(
+        _Files(pool.x), batch_sampler=wanted(), num_workers=_WORKERS, prefetch_factor=4 if _WORKERS else None
+    )
     try:
         for rows in loader:
             yield ahead.popleft(), rows.permute(0, 3, 1, 2).to(device)

@@ -231,10 +231,7 @@ def compare(
     >>> str(result.verdict) in {"HELPS", "HURTS", "NO PRACTICAL DIFFERENCE", "CANNOT TELL"}
     True
     """
-    if random_state is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0] >> 1)
-    else:
-        seed = check_seed(random_state)
+    seed = check_seed(random_state)
     if delta is not None:
         check_number("delta", delta, 0)
     candidate = as_estimator(method, task or guess_task(y), steps, device, verbose)

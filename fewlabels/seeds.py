@@ -9,7 +9,7 @@ from fewlabels.errors import OptionError
 
 
 def check_seed(random_state: Any) -> int:
-    """None, a RandomState or an integer -> an integer from 0 to 2^32 - 1.
+    """None (a new one each time), a RandomState or an integer -> an integer from 0 to 2^32 - 1.
 
     Raises
     ------
@@ -21,6 +21,9 @@ def check_seed(random_state: Any) -> int:
                 f"random_state={random_state}; expected None, a RandomState or an integer from 0 to 2^32 - 1."
             )
         return int(random_state)
+    if random_state is None:
+        # scikit-learn would draw from NumPy's global state, which stays as the caller left it
+        return int(np.random.SeedSequence().generate_state(1)[0] >> 1)
     try:
         return int(check_random_state(random_state).randint(2**31))
     except (TypeError, ValueError):

@@ -363,26 +363,6 @@ def test_an_interrupt_saves_and_says_how_to_go_on(number, tmp_path, monkeypatch)
     assert same(run(folder=tmp_path), run())
 
 
-@pytest.mark.parametrize("method", ALL)
-def test_poison_hidden_labels_change_nothing(method):
-    """Labels of unlabeled rows cannot be read: there is nothing to read them from."""
-    x, y, truth = table()
-    p = partial(x, y)
-    assert len(p.y) == (y != -1).sum()
-    objects = np.array([str(v) if v >= 0 else None for v in y], dtype=object)
-    text = partial(x, objects)
-    assert same(run(method), fit_run(text, Classes(3), text.y, options(method)))
-
-
-def test_the_global_random_state_is_left_alone():
-    torch.manual_seed(7)
-    np.random.seed(7)
-    state = torch.get_rng_state(), np.random.get_state()[1].copy()
-    run()
-    assert torch.equal(state[0], torch.get_rng_state())
-    assert np.array_equal(state[1], np.random.get_state()[1])
-
-
 @pytest.mark.parametrize(
     "change",
     [

@@ -46,7 +46,9 @@ def one_class_svm(data: Partial, seed: int) -> Baseline:
     if len(rows) > MOST_ROWS:
         note = f"trained on {MOST_ROWS:,} rows drawn from {len(rows):,}"
         rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
-    svm = make_pipeline(StandardScaler(), OneClassSVM(nu=NU, gamma="scale")).fit(flat(data.x[rows]))
+    machine = OneClassSVM(nu=NU, gamma="scale")
+    machine.random_state = seed  # it has no such parameter, and draws from NumPy's global state without
+    svm = make_pipeline(StandardScaler(), machine).fit(flat(data.x[rows]))
     return Baseline("one-class SVM", lambda x: -svm.decision_function(flat(x)), note)
 
 

@@ -47,7 +47,7 @@ class CoTrainingClassifier(ClassicalClassifier):
     pool : rows of U'
     max_iter : rounds; 0 fits the labels alone
     verbose : "auto" and True show progress (in logs a line now and then), False nothing
-    random_state : seed of the pool, and of bases whose random_state is None
+    random_state : seed of the pool, and of bases and transformers whose random_state is None
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class CoTrainingClassifier(ClassicalClassifier):
         check_copies(x)
         seed = check_seed(self.random_state)
         bases = [new_base(base, seed) for base in self._bases()]
-        views = fit_views(self.views, x, data.feature_names)
+        views = fit_views(self.views, x, data.feature_names, seed)
         seen = [see(view, x) for view in views]
         codes, since = np.full(data.n_rows, -1), np.full(data.n_rows, -1)
         codes[data.labeled], since[data.labeled] = data.y, 0

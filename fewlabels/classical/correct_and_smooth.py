@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
-from sklearn.base import clone
 
 from fewlabels.classical.checking import check_number
 from fewlabels.classical.on_graph import Floats, Graph, GraphClassifier, OnGraph
-from fewlabels.classical.wrapping import check_base
+from fewlabels.classical.wrapping import check_base, new_base
 from fewlabels.graph.solve import Solution, solve
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
+from fewlabels.seeds import check_seed
 
 
 class CorrectAndSmooth(GraphClassifier):
@@ -39,7 +39,8 @@ class CorrectAndSmooth(GraphClassifier):
     estimator : a scikit-learn classifier with `predict_proba`, trained on the labeled rows; None takes logistic
         regression on standardized columns. One that makes no errors on its own labels leaves nothing to correct
     alpha_correct, alpha_smooth : share taken from the neighbors in the two steps, at least 0 and below 1
-    n_neighbors, metric, affinity, tol, max_iter, verbose, random_state : as in `LabelPropagation`
+    n_neighbors, metric, affinity, tol, max_iter, verbose, random_state : as in `LabelPropagation`; random_state is also
+        that of an estimator that has none
 
     Attributes
     ----------
@@ -93,7 +94,9 @@ class CorrectAndSmooth(GraphClassifier):
 
     def _scores(self, graph: Graph, data: Partial, prior: Floats) -> tuple[Floats, Solution]:
         x = data.x if data.kind == "table" else data.x.reshape(data.n_rows, -1)
-        self.estimator_ = clone(check_base(self.estimator)).fit(x[data.labeled], data.y)
+        self.estimator_ = new_base(check_base(self.estimator), check_seed(self.random_state)).fit(
+            x[data.labeled], data.y
+        )
         z, y = self.estimator_.predict_proba(x), np.eye(data.n_classes)[data.y]
         spread, tol, max_iter = half_normalized(graph.weights), self.tol, self.max_iter
         z = corrected(z, data.labeled, y, spread, self.alpha_correct, tol=tol, max_iter=max_iter)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
-from sklearn.base import clone
 
+from fewlabels.classical.wrapping import new_base
 from fewlabels.errors import OptionError
 
 EXPECTED = "a slice, column numbers or names, a mask of columns, a transformer, or a function of X"
 
 
-def fit_views(views: Any, x: Any, names: tuple[str, ...] | None) -> list[Any]:
+def fit_views(views: Any, x: Any, names: tuple[str, ...] | None, seed: int) -> list[Any]:
     """The pair of views: column numbers as an array, a fitted transformer, or the function itself."""
     d = x.shape[1]
     if views is None:
@@ -22,10 +22,10 @@ def fit_views(views: Any, x: Any, names: tuple[str, ...] | None) -> list[Any]:
         views = (slice(0, half), slice(d // 2, d))
     if not isinstance(views, tuple | list) or len(views) != 2:
         raise OptionError(f"views={views!r} should be a pair, each {EXPECTED}.")
-    return [_fit_view(view, x, names) for view in views]
+    return [_fit_view(view, x, names, seed) for view in views]
 
 
-def _fit_view(view: Any, x: Any, names: tuple[str, ...] | None) -> Any:
+def _fit_view(view: Any, x: Any, names: tuple[str, ...] | None, seed: int) -> Any:
     if isinstance(view, slice):
         return _checked(np.arange(x.shape[1])[view], view)
     if isinstance(view, list | tuple | range | np.ndarray):
@@ -33,7 +33,7 @@ def _fit_view(view: Any, x: Any, names: tuple[str, ...] | None) -> Any:
     if callable(view):
         return view
     try:
-        return clone(view).fit(x)
+        return new_base(view, seed).fit(x)
     except TypeError:
         raise OptionError(f"views has {view!r}; expected {EXPECTED}.") from None
 

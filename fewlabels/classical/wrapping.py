@@ -74,7 +74,7 @@ def check_base(estimator: Any) -> Any:
 
 
 def new_base(estimator: Any, seed: int) -> Any:
-    """An unfitted copy; wherever it has a random_state left at None, that is set."""
+    """An unfitted copy of an estimator; wherever it has a random_state left at None, that is set."""
     base = clone(estimator)
     own = base.get_params()
     loose = [key for key, value in own.items() if key.split("__")[-1] == "random_state" and value is None]

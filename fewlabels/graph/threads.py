@@ -23,7 +23,8 @@ def in_threads(work: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Re
     blocks side by side keep all processors busy. As many as the libraries' own threads, so that
     OMP_NUM_THREADS=1 is one; they themselves then get one each.
     """
-    threads = max([1, *(library["num_threads"] for library in threadpool_info())])
+    # to ask the libraries takes longer than a small search: fewer than 4 blocks go one after the other anyway
+    threads = max([1, *(library["num_threads"] for library in threadpool_info())]) if len(tasks) >= 4 else 1
     if threads == 1 or len(tasks) < 2 * threads:
         yield from map(work, tasks)
         return
