@@ -89,6 +89,7 @@ def test_no_labels_are_needed_where_the_models_hardly_differ():
     assert make(differ=9)[0].verdict == Verdict.NO_PRACTICAL_DIFFERENCE
     assert make(differ=11)[0].verdict == Verdict.CANNOT_TELL
     assert make(differ=0)[0].verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert make(differ=11, delta=0.02)[0].verdict == Verdict.NO_PRACTICAL_DIFFERENCE
     assert "at most 0.9 points" in make(differ=9)[0].sentence
 
 
@@ -168,7 +169,7 @@ def test_answers_may_not_be_chosen():
     shuffled = rows[::-1]
     asked.answer(shuffled, [truth[r] for r in shuffled.tolist()])
     again, _ = make()
-    again.answer(rows, np.array([truth[r] for r in rows.tolist()]))
+    again.answer(rows[:, None], np.array([truth[r] for r in rows.tolist()]))
     assert asked.labels == again.labels
     assert VerdictRound.from_dict(json.loads(json.dumps(again.to_dict()))).to_dict() == again.to_dict()
 
