@@ -1,6 +1,7 @@
 """Nearest neighbors: the exact search against brute force, ties and all, in both precisions."""
 
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from fewlabels.errors import OptionError, ResourceError
-from fewlabels.graph import approximate, memory, neighbors, products, ranking
+from fewlabels.graph import approximate, memory, neighbors, products, ranking, rounding
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.tree import by_tree
 
@@ -104,6 +105,28 @@ def test_low_precision_leaves_few_candidates(precision):
     assert 11 <= len(query) / 300 < 20
 
 
+def test_values_are_those_that_the_format_can_hold():
+    y = np.array([[1 / 3, 1.0]])
+    assert rounding.Float32().values(y).tolist() == [[float(np.float32(1 / 3)), 1.0]]
+    assert rounding.BFloat16().values(y).tolist() == [[0.333984375, 1.0]]  # 8 bits: 171 / 512
+
+
+@pytest.mark.parametrize(("half", "faster"), [(1.99, True), (2.0, False)])
+def test_bfloat16_is_taken_where_it_takes_less_than_two_thirds_of_the_time_best_of_five(half, faster, monkeypatch):
+    now, done = [100.0], []
+    seconds = {"Float32": [9.0, 9.0, 9.0, 9.0, 3.0], "BFloat16": [9.0, half, 9.0, 9.0, 9.0]}
+
+    def scores(self, queries, columns):
+        done.append((queries.shape, tuple(columns.shape)))
+        now[0] += seconds[type(self).__name__].pop(0)
+
+    monkeypatch.setattr(rounding, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    for kind in (rounding.Float32, rounding.BFloat16):
+        monkeypatch.setattr(kind, "scores", scores)
+    assert rounding.bfloat16_is_faster(7) == faster
+    assert done == [((128, 7), (4096, 7))] * 10
+
+
 @pytest.mark.parametrize("block", [7, 100, 32_000_000])
 def test_block_size_changes_no_bit(block, monkeypatch, precision):
     x = ROWS["digits, many ties"]
@@ -134,6 +157,7 @@ def test_cosine_is_the_angle():
     assert (found.index == np.argsort(-cosine, axis=1, kind="stable")[:, :4]).all()
     same = nearest(prepare(csr_array(x), "cosine"), 4)
     assert (same.index == found.index).all()
+    assert isinstance(prepare(csr_array(x), "cosine"), csr_array)
     assert np.isfinite(prepare(np.zeros((3, 2)), "cosine")).all()
     np.testing.assert_allclose(prepare(x * 1e200, "cosine"), unit, rtol=1e-12)
 
@@ -159,8 +183,11 @@ def test_many_rows_without_faiss_warn(monkeypatch):
     monkeypatch.setattr(neighbors, "EXACT", 300)
     monkeypatch.setattr(neighbors, "faiss_is_here", lambda: False)
     x = rng.normal(size=(400, 20))
+    monkeypatch.setattr(neighbors, "_PACE", 400 * 400 / (122 * 60))
     for rows in (x, csr_array(x)):
-        with pytest.warns(UserWarning, match=r"exact neighbors of 400 rows.*pip install 'fewlabels\[ann\]'"):
+        with pytest.warns(
+            UserWarning, match=r"neighbors of 400 rows among 400 may take 122 minutes.*'fewlabels\[ann\]'"
+        ):
             assert nearest(rows, 5).search == "exact"
 
 
