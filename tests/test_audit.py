@@ -427,6 +427,8 @@ def test_imbalance_and_few_labels_are_found():
     y[:100] = (np.arange(100) < 10).astype(int)
     found = fl.audit(x, y)
     assert (found["imbalance"].level, found["scarcity"].level) == ("ok", "ok")
+    y[:110] = (np.arange(110) < 10).astype(int)
+    assert fl.audit(x, y)["imbalance"].level == "look"  # ten to one
     found = fl.audit(x, y, x[:3] + 1, [0, 1, 2])["scarcity"]
     assert found.level == "look"
     assert "without any label: 2" in found.text
@@ -509,6 +511,16 @@ def test_too_few_rows_are_skipped_and_said():
     everything = fl.audit(*made(40, 40)[:2])
     assert everything["shift"].level == "skipped"
     assert everything["neighbors"].level == "ok"
+
+
+@pytest.mark.parametrize(("n", "n_l", "enough"), [(20, 10, True), (19, 10, False), (19, 9, False)])
+def test_ten_rows_of_each_kind_are_enough(n, n_l, enough):
+    x, y, _ = made(n, n_l)
+    y[:n_l] = np.arange(n_l) % 2
+    found = fl.audit(x, y)
+    for check in ("shift", "predicted_shift", "shares", "open_set"):
+        assert (found[check].level != "skipped") == enough
+    assert (found["neighbors"].level != "skipped") == (n_l >= 10)
 
 
 def test_a_big_pool_is_sampled_and_said(monkeypatch):

@@ -109,6 +109,7 @@ def test_values_are_those_that_the_format_can_hold():
     y = np.array([[1 / 3, 1.0]])
     assert rounding.Float32().values(y).tolist() == [[float(np.float32(1 / 3)), 1.0]]
     assert rounding.BFloat16().values(y).tolist() == [[0.333984375, 1.0]]  # 8 bits: 171 / 512
+    assert rounding.Float32().empty(2, 3).dtype == rounding.Float32().cast(y).dtype == np.float32
 
 
 @pytest.mark.parametrize(("half", "faster"), [(1.99, True), (2.0, False)])
@@ -175,8 +176,45 @@ def test_unknown_metric():
 
 def test_memory_is_said_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(memory, "memory_to_spare", lambda: 1000)
-    with pytest.raises(ResourceError, match=r"neighbors of 12 rows need about 0\.4 GB, more than half"):
+    with pytest.raises(
+        ResourceError, match=r"of 12 rows need about 0\.4 GB, more than half.* Use fewer rows or columns"
+    ):
         nearest(ROWS["few rows"], 3)
+    asked = []
+    monkeypatch.setattr(neighbors, "must_fit", lambda need, what, mend: asked.append((need, what)))
+    x = np.ones((400, 9))
+    nearest(x, 5)
+    nearest(csr_array(x), 5, csr_array(x[:7]))
+    # the rows (three arrays of sparse ones), 100 bytes a neighbor, blocks
+    assert asked == [
+        (400 * 9 * 8 + 400 * 5 * 100 + 4e8, "the neighbors of 400 rows"),
+        (3 * 400 * 9 * 8 + 7 * 5 * 100 + 4e8, "the neighbors of 7 rows"),
+    ]
+
+
+def test_which_search_is_taken(monkeypatch):
+    asked = []
+    for name, value in (("TREE_ROWS", 20), ("EXACT", 30), ("faiss_is_here", lambda: True)):
+        monkeypatch.setattr(neighbors, name, value)
+    for name in ("by_tree", "by_index", "_exact"):
+        monkeypatch.setattr(neighbors, name, lambda *args, name=name: asked.append((name, *args)))
+    x, q = rng.normal(size=(31, 9)), rng.normal(size=(30, 9))
+
+    def taken(*args, **options):
+        asked.clear()
+        nearest(*args, **options)
+        return asked[0]
+
+    assert taken(x[:26, :8], 5)[0] == "by_tree"
+    assert taken(x[:26, :8], 5, q[:2, :8])[3].tolist() == q[:2, :8].tolist()
+    assert taken(x[:26, :8], 5)[2:] == (5, None)
+    assert taken(x[:25, :8], 5)[0] == taken(x[:26], 5)[0] == "_exact"
+    assert taken(x, 5)[0] == "by_index"
+    assert taken(x, 5)[2:] == (5, None, 0, False)
+    assert taken(x, 5, x, seed=3, verbose=True)[3:] == (x, 3, True)
+    assert taken(x, 5)[1] is x
+    assert taken(x, 5, q)[0] == taken(x[:30], 5)[0] == "_exact"
+    assert taken(x, 5, q)[2:] == (q, False, False)
 
 
 def test_many_rows_without_faiss_warn(monkeypatch):
@@ -189,6 +227,8 @@ def test_many_rows_without_faiss_warn(monkeypatch):
             UserWarning, match=r"neighbors of 400 rows among 400 may take 122 minutes.*'fewlabels\[ann\]'"
         ):
             assert nearest(rows, 5).search == "exact"
+    with pytest.warns(UserWarning, match="and make the rows dense"):
+        nearest(csr_array(x), 5)
 
 
 @pytest.mark.skipif(not find_spec("faiss"), reason="faiss is an optional extra")
