@@ -1,7 +1,7 @@
 """Are the tests able to fail? mutmut's mutants of the modules that must not be wrong, and mistakes written by hand.
 
-mutmut changes functions one operator, number or argument at a time, and runs the tests that reach the function, for at
-most five seconds. Texts of messages are left alone. It also leaves out constants, properties and statements that could
+mutmut changes functions one operator, number or argument at a time, and runs the tests that reach the function, the
+quickest ones. Texts of messages are left alone. It also leaves out constants, properties and statements that could
 be missing: the mistakes in mutants.toml are mostly of these kinds. Survivors go to results/mutation.csv; a reason that
 is written there by hand stays as long as the mutant does. Copies of the package are in .mutation/, so that a run can go
 on; survivors of the last one are tried again.

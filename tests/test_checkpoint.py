@@ -1,5 +1,6 @@
 """The verified file, and which checkpoints are kept, taken and refused."""
 
+import json
 import os
 import subprocess
 import sys
@@ -14,13 +15,15 @@ import killing
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from fewlabels import identity, parts
 from fewlabels.checkpoint import Checkpoints, gather, restore
 from fewlabels.container import pack, read_container, write_container
 from fewlabels.data.images import ImageFiles
-from fewlabels.errors import InputError, SaveError, UnsafeFileError
+from fewlabels.errors import DivergenceError, InputError, SaveError, UnsafeFileError
 from fewlabels.files import read_json
 from fewlabels.method import Net
 from fewlabels.monitors.looks import Watched
@@ -62,14 +65,22 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_anybody_can_read_the_tensors_and_the_manifest(tmp_path):
-    from safetensors import safe_open
-
     write_container(tmp_path / "file", "model", {"a": 1}, TENSORS)
     with safe_open(tmp_path / "file", "pt") as file:
         manifest = read_json(file.metadata()["manifest"])
         assert torch.equal(file.get_tensor("floats"), TENSORS["floats"])
     assert manifest["members"]["floats"]["shape"] == [3, 4]
     assert manifest["kind"] == "model"
+
+
+def test_members_that_were_added_are_named(tmp_path):
+    write_container(tmp_path / "file", "model", {}, {"a": torch.ones(2)})
+    with safe_open(tmp_path / "file", "pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    more = {f"x{i}": torch.ones(1) for i in (4, 2, 1, 3)}
+    save_file(tensors | more, tmp_path / "file", metadata)
+    with pytest.raises(UnsafeFileError, match=r"members are missing or were added: x1, x2, x3\."):
+        read_container(tmp_path / "file", "model")
 
 
 def test_values_that_files_cannot_hold_are_refused_when_written(tmp_path):
@@ -206,6 +217,29 @@ def test_a_refusal_names_the_options_that_differ(tmp_path):
     with pytest.raises(InputError, match="rows or labels differ"):
         model.fit(x, np.where(np.arange(len(y)) == 0, 2, y))
     model.set_params(verbose=True).fit(x, y)
+
+
+def test_a_refusal_shortens_long_options_and_says_what_is_new(tmp_path):
+    saver = Saver(tmp_path, {"settings": {"a": "x" * 61, "b": "y" * 60, "c": "1", "d": "2"}}, {}, None, None, None)
+    words = (
+        rf"a was q and is {'x' * 57}\.\.\., b was {'z' * 57}\.\.\. and is {'y' * 60}, c was not there and is 1\. Give"
+    )
+    with pytest.raises(InputError, match=words):
+        saver._check_identity({"identity": {"settings": {"a": "q", "b": "z" * 70, "d": "2"}}})
+
+
+def test_a_report_of_a_divergence_that_cannot_be_written_hides_no_divergence(tmp_path, monkeypatch):
+    saver, error = Saver(tmp_path, {}, {}, None, None, None), DivergenceError("", {"step": 3})
+    saver.write_divergence(error)
+    assert json.loads((tmp_path / "diverged-step-3.json").read_text()) == {"step": 3}
+
+    def full(path, content):
+        raise SaveError("no room")
+
+    monkeypatch.setattr("fewlabels.saver.write_file", full)
+    saver.write_divergence(error)
+    Saver(None, {}, {}, None, None, None).write_divergence(error)
+    saver.write_divergence(DivergenceError(""))
 
 
 @pytest.mark.parametrize("what", ["torch", "numpy", "python", "fewlabels", "instruction set", "threads", "device"])
