@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CPU := 2
-.PHONY: demo test check slow bench results docs clean format
+.PHONY: demo test check slow bench mutation results docs clean format
 
 demo: $(VENV)/.user
 	$(BIN)/fewlabels demo
@@ -27,6 +27,11 @@ slow: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/digits.py
+
+# Mistakes put into the package, to see the tests notice them: some hours, and what is done is kept in .mutation.
+mutation: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mutmut
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/mutation.py
 
 # Redraws the tables and figures of the docs from the measured rows in benchmarks/results; each script without --docs
 # measures what is missing there first.
@@ -62,4 +67,4 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 clean:
-	rm -rf $(VENV) docs/_build fewlabels-demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .mutation docs/_build fewlabels-demo .pytest_cache .mypy_cache .ruff_cache

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import platform
+import re
 import types
 from typing import Any
 
@@ -64,8 +65,24 @@ def told_apart(value: Any) -> str:
     if isinstance(value, list):
         return hashlib.sha256("".join(map(told_apart, value)).encode()).hexdigest()
     if isinstance(value, functools.partial):
-        return f"partial({told_apart(value.func)},{value.args!r},{value.keywords!r})"
+        return f"partial({told_apart(value.func)},{_shown(value.args)},{_shown(value.keywords)})"
     if isinstance(value, types.FunctionType):
         # lambdas share a name: their code tells them apart
-        return f"{value.__module__}.{value.__qualname__}:{value.__code__.co_code.hex()}"
-    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else repr(value)
+        return f"{value.__module__}.{value.__qualname__}:{_code(value.__code__)}"
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else _shown(value)
+
+
+def _shown(value: Any) -> str:
+    """Its repr without addresses, which are others in the next process."""
+    return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _code(code: types.CodeType) -> str:
+    """What a function does; its place in a file may change."""
+    told = [code.co_code.hex(), *code.co_names]  # names and constants are not in the code itself
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            told.append(_code(constant))
+        else:  # a set comes in another order in the next process
+            told.append(str(sorted(map(repr, constant)) if isinstance(constant, frozenset) else repr(constant)))
+    return ",".join(told)

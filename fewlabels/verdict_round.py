@@ -119,7 +119,7 @@ class VerdictRound:
         wins, losses, m = self.counts
         if len(self.rows) < self.delta * self.pool or not len(self.rows):
             return Verdict.NO_PRACTICAL_DIFFERENCE  # |acc_S - acc_B| <= D / N, whatever the labels are
-        if m == len(self.rows) and abs(self.gain) < self.delta:
+        if m == len(self.rows) and (wins == losses or abs(self.gain) < self.delta):
             return Verdict.NO_PRACTICAL_DIFFERENCE  # all is known
         if m == len(self.rows) or self.e_value >= 1 / self.alpha:
             return Verdict.HELPS if wins > losses else Verdict.HURTS

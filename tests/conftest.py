@@ -18,3 +18,10 @@ def _one_thread_and_a_fixed_seed():
 def _no_test_rows_were_read_before(monkeypatch):
     # Tests share their data sets; how often other tests read the test rows must not widen intervals.
     monkeypatch.setattr("fewlabels.ledger._HERE", {})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nor_before_what_the_tests_of_a_file_share():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fewlabels.ledger._HERE", {})
+        yield

@@ -1,6 +1,7 @@
 """The audit: each statistic against a slow derivation, provoked findings, harmless data, kinds of data, the pages."""
 
 import json
+from importlib import import_module
 from itertools import product
 from math import comb, factorial, prod
 
@@ -17,17 +18,20 @@ from fewlabels.audits import CHECKS
 from fewlabels.audits.duplicates import contradicting, row_ids
 from fewlabels.audits.features import features
 from fewlabels.audits.finding import Finding, Suspicion, decide, holm
-from fewlabels.audits.neighbors import agreement
-from fewlabels.audits.open_set import distances, halves, strangers
+from fewlabels.audits.neighbors import agreement, neighbors
+from fewlabels.audits.open_set import Strangers, distances, halves, open_set, strangers
 from fewlabels.audits.power import labels_needed, round_needed
-from fewlabels.audits.predicted_shift import bbsd
+from fewlabels.audits.predicted_shift import bbsd, predicted_shift
 from fewlabels.audits.predictions import fold_matched, trained
-from fewlabels.audits.provenance import chance_of_equal
-from fewlabels.audits.shares import matters, mlls
-from fewlabels.audits.shift import auc, gaussian_kernel, largest_gap, mmd
+from fewlabels.audits.provenance import chance_of_equal, provenance
+from fewlabels.audits.shares import matters, mlls, shares
+from fewlabels.audits.shift import auc, differing_columns, gaussian_kernel, largest_gap, mmd, shift
+from fewlabels.audits.view import look_at
 from fewlabels.cli import main
 from fewlabels.errors import InputError, OptionError
-from fewlabels.intervals import smallest_detectable
+from fewlabels.graph.neighbors import nearest
+from fewlabels.intervals import smallest_detectable, wilson
+from fewlabels.partial_labels import partial
 
 
 def made(n=300, n_l=100, d=6, seed=0):
@@ -427,6 +431,8 @@ def test_imbalance_and_few_labels_are_found():
     y[:100] = (np.arange(100) < 10).astype(int)
     found = fl.audit(x, y)
     assert (found["imbalance"].level, found["scarcity"].level) == ("ok", "ok")
+    y[:110] = (np.arange(110) < 10).astype(int)
+    assert fl.audit(x, y)["imbalance"].level == "look"  # ten to one
     found = fl.audit(x, y, x[:3] + 1, [0, 1, 2])["scarcity"]
     assert found.level == "look"
     assert "without any label: 2" in found.text
@@ -482,6 +488,406 @@ def test_schema_sees_columns_and_names():
     assert fl.audit(csr_array(x), y)["schema"].evidence["constant columns"] == ["1"]
 
 
+# What a finding holds: every figure by its name, and the words around it
+
+
+def test_what_duplicates_are_counted():
+    x, y, _ = made(300, 100)
+    x[[150, 151]] = x[5], x[6]  # two unlabeled rows equal to labeled ones
+    x[160] = x[161]  # two unlabeled rows
+    x_test = np.random.default_rng(3).normal(size=(40, 6))
+    x_test[[3, 7, 9]] = x[5], x[200], x[201]
+    found = fl.audit(x, y, x_test)["duplicates"]
+    counted = {
+        "test rows equal to a labeled row": 1,
+        "test rows equal to an unlabeled row": 3,  # one of them is a copy of the labeled one
+        "rows of X that repeat an earlier one": 3,
+        "unlabeled rows equal to a labeled row": 2,
+        "labeled rows equal to one with another label": 0,
+        "test rows in question": [3, 7, 9],
+    }
+    assert found.evidence == counted
+    assert (found.level, found.value, found.rows) == ("stop", 1 / 40, (5, 150, 200, 201))
+    assert found.text.startswith("1 of 40 test rows are exact copies of labeled training rows. ")
+    assert " 3 of 40 test rows are among the unlabeled rows. " in found.text
+    assert found.text.endswith(" 3 rows of X repeat an earlier one.")
+    x[1] = x[0]  # two labeled rows of different labels: one copy more among many is no leak
+    y[:2] = 0, 1
+    found = fl.audit(x, y, x_test)["duplicates"]
+    counted |= {"labeled rows equal to one with another label": 2, "rows of X that repeat an earlier one": 4}
+    assert found.evidence == counted
+    assert (found.level, found.value, found.rows) == ("look", 1 / 40, (0, 1))
+    assert found.text.startswith("1 of 40 test rows equal a labeled training row, not more than when all are shuffled")
+    assert " 2 of 100 labeled rows equal another one that carries another class. " in found.text
+    calm = fl.audit(*made()[:2])["duplicates"]
+    assert (calm.level, calm.value, calm.rows) == ("ok", 0.0, ())
+    assert calm.text == ("No row has two labels; 0 rows of X repeat an earlier one. There is no test set to look at.")
+    tested = fl.audit(*made()[:2], x_test + 1)["duplicates"]
+    assert tested.text == (
+        "No test row is in the training data and no row has two labels; 0 rows of X repeat an earlier one."
+    )
+
+
+def test_at_most_twelve_rows_are_listed():
+    x, y, _ = made(300, 100)
+    x_test = np.concatenate([x[:20], x[200:220]])
+    found = fl.audit(x, y, x_test)["duplicates"]
+    assert found.evidence["test rows in question"] == list(range(12))
+    assert found.rows == tuple(range(12))
+    x[20:40], y[20:40] = x[:20], 1 - y[:20]
+    found = fl.audit(x, y)["duplicates"]
+    assert (found.level, found.rows, found.value) == ("look", tuple(range(12)), 0.4)
+    x, y, _ = made()
+    y[:100] = np.random.default_rng(2).permutation(y[:100])
+    near = fl.audit(x, y)["neighbors"]
+    assert (near.level, len(near.rows)) == ("look", 12)
+
+
+def test_what_strangers_are_counted():
+    x, y, _ = made(500)
+    x[300:420] = np.random.default_rng(5).normal(np.array([9, -9, 9, -9, 0, 0]), size=(120, 6))
+    view = nulls.view_of(x, y)
+    said = open_set(view)
+    scores = distances(view.features_l, view.features_u, rng := view.rng("open_set"))
+    found = strangers(*scores, rng)
+    far = np.argsort(-scores[1], kind="stable")[:12]
+    assert said.alarm.evidence == said.calm.evidence
+    assert said.alarm.evidence == {
+        "unlabeled rows beyond the threshold": found.reached,
+        "expected": 400 * 10 / 101,
+        "labeled rows compared": 100,
+        "unlabeled rows": 400,
+        "farthest rows": (100 + far).tolist(),
+        "their share of labeled rows at least as far": [1 / 101] * 12,
+        "features": "the columns, standardized",
+    }
+    assert (said.p, said.large) == (found.p, True)
+    assert said.alarm.value == said.calm.value == found.reached / 400
+    assert (said.alarm.check, said.alarm.level, said.calm.check, said.calm.level) == (
+        "open_set",
+        "look",
+        "open_set",
+        "ok",
+    )
+    assert said.alarm.rows == tuple((100 + far).tolist())
+    assert said.calm.rows == ()
+    percent = f"{100 * found.reached / 400:.0f} % of the unlabeled rows are as far"
+    assert said.alarm.text.startswith(percent)
+    assert said.calm.text.startswith(percent)
+    assert "; about 10 % were to be expected." in said.alarm.text
+    assert "; 10 % were to be expected." in said.calm.text
+
+
+@pytest.mark.parametrize(("strange", "large"), [(60, True), (59, False)])
+def test_strangers_matter_from_five_percent_on(strange, large, monkeypatch):
+    """Of 400 unlabeled rows 40 are expected beyond the threshold; 60 are five percent more."""
+    view = nulls.view_of(*made(500, 100)[:2])
+    counted = Strangers(0.01, strange, 40.0, np.ones(400))
+    monkeypatch.setattr(import_module("fewlabels.audits.open_set"), "strangers", lambda *_: counted)
+    assert open_set(view).large == large
+
+
+def test_what_a_predicted_shift_holds():
+    x, _, y = made(2000, 0)
+    rows = np.concatenate([np.flatnonzero(y == 0)[:180], np.flatnonzero(y == 1)[:420]])
+    rows = np.concatenate([rows[:80], rows[180:200], rows[80:180], rows[200:]])  # 80 and 20 labeled, 100 and 400 not
+    view = nulls.view_of(x[rows], np.where(np.arange(600) < 100, y[rows], -1))
+    said, (p_l, p_u) = predicted_shift(view), view.probabilities
+    p, gaps = bbsd(p_l, p_u)
+    k = int(gaps.argmax())
+    pairs = np.mean([[(a > b) + (a == b) / 2 for b in p_u[:, k]] for a in p_l[:, k]])
+    assert said.alarm.evidence == said.calm.evidence
+    assert said.alarm.evidence == {
+        "largest gap": gaps.max(),
+        "class": str(k),
+        "AUC": pytest.approx(max(pairs, 1 - pairs)),
+        "mean probability, labeled": pytest.approx(p_l[:, k].mean()),
+        "mean probability, unlabeled": pytest.approx(p_u[:, k].mean()),
+        "labeled rows compared": 100,
+        "unlabeled rows compared": 500,
+    }
+    assert (said.p, said.large) == (p, True)
+    assert said.alarm.value == said.calm.value == pytest.approx(max(pairs, 1 - pairs))
+    more = "less" if pairs > 0.5 else "more"
+    share = f"{100 * p_u[:, k].mean():.0f} % against {100 * p_l[:, k].mean():.0f} % on average"
+    assert f"finds class '{k}' {more} often" in said.alarm.text
+    assert share in said.alarm.text
+    assert f"(largest gap {gaps.max():.2f}, class '{k}'; 0 is none" in said.calm.text
+    telling = np.argsort(p_u[:, k] if more == "less" else -p_u[:, k], kind="stable")[:12]
+    assert said.alarm.rows == tuple((100 + telling).tolist())
+    assert (said.alarm.check, said.alarm.level) == ("predicted_shift", "look")
+    assert (said.calm.check, said.calm.level, said.calm.rows) == ("predicted_shift", "ok", ())
+
+
+def test_a_class_that_is_rarer_in_the_pool_lists_the_rows_it_is_least_likely_in():
+    view = nulls.view_of(*made(120, 60)[:2])
+    for sign in (1, -1):
+        high, low = np.linspace(0.5, 0.9, 60), np.linspace(0.1, 0.45, 60)
+        p_l, p_u = (np.column_stack([1 - p, p]) for p in ((high, low) if sign == 1 else (low, high)))
+        view.__dict__["probabilities"] = p_l, p_u
+        said = predicted_shift(view)
+        k = int(bbsd(p_l, p_u)[1].argmax())
+        less = (k == 1) == (sign == 1)
+        assert (f" {'less' if less else 'more'} often") in said.alarm.text
+        order = np.argsort(p_u[:, k]) if less else np.argsort(-p_u[:, k])
+        assert said.alarm.rows == tuple((60 + order[:12]).tolist())
+        assert said.alarm.value == 1.0
+
+
+def test_what_a_shift_holds():
+    x, y, _ = made(700, 100)
+    x[100:, 4] += 2
+    view = nulls.view_of(x, y)
+    said, rng = shift(view), view.rng("shift")
+    some = np.sort(rng.choice(600, 400, replace=False))  # four unlabeled rows for each labeled one
+    found = mmd(view.features_l, view.features_u[some], rng)
+    unlike_l = np.argsort(-found.witness_l, kind="stable")[:6]
+    unlike_u = 100 + some[np.argsort(found.witness_u, kind="stable")[:6]]
+    columns = differing_columns(view)
+    assert said.alarm.evidence == said.calm.evidence
+    assert said.alarm.evidence == {
+        "MMD squared": found.value,
+        "AUC": found.auc,
+        "labeled rows compared": 100,
+        "unlabeled rows compared": 400,
+        "features": "the columns, standardized",
+        "columns that differ most": columns,
+        "labeled rows unlike the unlabeled": unlike_l.tolist(),
+        "unlabeled rows unlike the labeled": unlike_u.tolist(),
+    }
+    assert (said.p, said.large, said.alarm.value, said.calm.value) == (found.p, True, found.auc, found.auc)
+    assert said.alarm.rows == (*unlike_u.tolist(), *unlike_l.tolist())
+    assert (said.alarm.check, said.alarm.level) == ("shift", "look")
+    assert (said.calm.check, said.calm.level, said.calm.rows) == ("shift", "ok", ())
+    low, high = np.median(x[:100, 4]), np.median(x[100:, 4])
+    assert (
+        f"{100 * found.auc:.0f} % of pairs (50 % is chance). Most by column: column 4 (median {low:.3g} labeled, "
+        in (said.alarm.text)
+    )
+    assert f"{high:.3g} unlabeled). If the labeled rows were chosen" in said.alarm.text
+    assert "between 100 labeled and 400 unlabeled rows (of one of each" in said.calm.text
+    assert f"is told in {100 * found.auc:.0f} % of pairs" in said.calm.text
+
+
+def test_columns_that_differ_most():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(120, 9)), np.where(np.arange(120) < 60, np.arange(120) % 2, -1)
+    x[60:] += np.linspace(0, 2, 9)
+    told = differing_columns(nulls.view_of(x, y))
+    gaps = [ks_2samp(x[:60, j], x[60:, j]).statistic for j in range(9)]
+    order = np.argsort(-np.array(gaps), kind="stable")[:6]
+    assert [c["column"] for c in told] == [f"column {j}" for j in order]
+    for column, j in zip(told, order, strict=True):
+        middle = {"labeled": np.median(x[:60, j]), "unlabeled": np.median(x[60:, j])}
+        assert column == {"column": f"column {j}", "gap": pytest.approx(gaps[j]), "of": "median"} | middle
+    sparse = csr_array(np.where(x > 1, x, 0.0))
+    for column in (told := differing_columns(look_at(partial(sparse, y, sparse=True)))):
+        j = int(column["column"].split()[1])
+        some = [(sparse.toarray()[rows, j] != 0).mean() for rows in (slice(60), slice(60, 120))]
+        assert column == {
+            "column": f"column {j}", "gap": pytest.approx(abs(some[0] - some[1])), "of": "share not zero",
+            "labeled": pytest.approx(some[0]), "unlabeled": pytest.approx(some[1]),
+        }  # fmt: skip
+    assert len(told) == 6
+    assert differing_columns(nulls.view_of(rng.random((40, 4, 4)), np.arange(40) % 2)) == []
+
+
+def test_of_many_columns_those_whose_means_differ_most_are_compared(monkeypatch):
+    monkeypatch.setattr(import_module("fewlabels.audits.shift"), "MOST_COLUMNS", 3)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 7)), np.where(np.arange(200) < 100, np.arange(200) % 2, -1)
+    x[100:, [1, 4, 6]] += 2
+    x[:, 6] *= 1000  # means are compared in units of the spread
+    x[100:, 5] *= 30  # another spread, hardly another mean
+    assert {c["column"] for c in differing_columns(nulls.view_of(x, y))} == {"column 1", "column 4", "column 6"}
+
+
+def test_what_scarcity_and_imbalance_hold():
+    x, y, _ = made()
+    names = np.array([f"class {i}" for i in range(9)], dtype=object)
+    codes = np.repeat(np.arange(9), [30, 20, 10, 4, 4, 4, 4, 4, 4])
+    y = np.full(300, None, dtype=object)
+    y[: len(codes)] = names[codes]
+    found = fl.audit(x, y, x[:3] + 1, ["class 0", "other", "and one"])
+    scarce, uneven = found["scarcity"], found["imbalance"]
+    counts = dict(zip(names.tolist(), np.bincount(codes).tolist(), strict=True))
+    assert scarce.evidence == {
+        "labels of each class": counts,
+        "classes of the test set without labels": ["and one", "other"],
+    }
+    assert (scarce.level, scarce.value) == ("look", 4.0)
+    assert scarce.text.startswith(
+        "The test set has classes without any label: and one, other. Label some rows of each. "
+    )
+    assert "6 of 9 classes have fewer than 5 labels (class 3, class 4, class 5, class 6, class 7 and 1 more; the " in (
+        scarce.text
+    )
+    assert "the fewest: 4)" in scarce.text
+    assert uneven.evidence == {
+        "share of the most common class": 30 / 84,
+        "most common": "class 0",
+        "rarest": "class 3",
+    }
+    assert (uneven.level, uneven.value) == ("ok", 7.5)
+    assert uneven.text == (
+        "Class 'class 0' has 30 labels and class 'class 3' has 4 (7.5 to 1). Saying 'class 0' for every row would be "
+        "right on 36 % of the labeled rows: accuracy must be read against that."
+    )
+    even = fl.audit(x, np.where(np.arange(300) < 40, np.arange(300) % 2, -1))
+    low, high = wilson(17, 20)
+    assert even["imbalance"].text.startswith(
+        "All 2 classes have 20 labels. Saying '0' for every row would be right on 50 %"
+    )
+    assert even["scarcity"].text == (
+        "Every class has at least 20 labels. Even a model that is right on 85 % of a class would, on as many rows, be "
+        f"known only to within {100 * low:.0f} to {100 * high:.0f} %."
+    )
+    assert even["scarcity"].evidence["classes of the test set without labels"] == []
+
+
+@pytest.mark.parametrize(("n", "level"), [(19, "look"), (20, "ok")])
+def test_twenty_numbers_are_few_enough_to_say(n, level):
+    found = fl.audit(made()[0], np.where(np.arange(300) < n, made()[0][:, 0], np.nan))["scarcity"]
+    assert (found.level, found.value, found.evidence) == (level, n, {"labels": n})
+    assert found.text.startswith(f"{n} rows have a number.")
+    assert ("Below 20, a model rests" in found.text) == (level == "look")
+
+
+def test_what_power_holds():
+    x, y, _ = made()
+    found = fl.audit(x, y, np.random.default_rng(1).normal(size=(400, 6)))["power"]
+    gain = smallest_detectable(400, 0.1)
+    assert found.evidence == {
+        "evaluation rows": 400,
+        "assumed share of rows on which exactly one model is right": 0.1,
+        "smallest gain found in 4 of 5 cases": gain,
+        "random labels needed for a gain of 5 points": 312,
+        "labels needed where the models disagree": round_needed(0.05, 0.1),
+    }
+    assert found.text.startswith(
+        f"With 400 test rows a gain of {100 * gain:.1f} points or more would be found in 4 of 5 cases, if exactly one"
+    )
+    assert (
+        f"To find a gain of 5 points, 312 random test labels are needed, or about {round_needed(0.05, 0.1)}"
+        in found.text
+    )
+    assert not found.text.endswith("unless the gain is larger.")
+    few = fl.audit(x, y, np.random.default_rng(1).normal(size=(300, 6)))["power"]
+    assert (few.level, few.value) == ("look", smallest_detectable(300, 0.1))
+    assert few.text.endswith("expect the verdict CANNOT TELL unless the gain is larger.")
+    held = fl.audit(x, y)["power"]
+    assert held.value is None
+    assert held.text.startswith(
+        "With 30 labels held out of training (there is no test set) no gain at all would be found"
+    )
+
+
+def test_what_provenance_and_schema_hold():
+    x, y, truth = made()
+    y[:100] = np.arange(100) % 2
+    view = nulls.view_of(x, y)
+    said = provenance(view)
+    assert said.alarm.evidence == said.calm.evidence
+    assert said.alarm.evidence == {"chosen": "unknown", "fewest labels of a class": 50, "most": 50}
+    assert (said.p, said.large) == (chance_of_equal(np.array([50, 50])), True)
+    assert (said.alarm.value, said.alarm.level, said.calm.level, said.calm.value) == (0.0, "look", "skipped", None)
+    assert said.alarm.text.startswith("All classes have 50 labels, which random")
+    y[:101] = np.arange(101) % 2
+    said = provenance(nulls.view_of(x, y))
+    assert said.alarm.text.startswith("All classes have 50 or 51 labels, which")
+    assert (said.alarm.value, said.alarm.evidence["most"]) == (1.0, 51)
+    for word in ("random", "balanced", "active"):
+        assert fl.audit(x, y, provenance=word)["provenance"].evidence == {"chosen": word}
+    numbers = fl.audit(x, np.where(y < 0, np.nan, x[:, 0]))["provenance"]
+    assert (numbers.level, numbers.evidence) == ("skipped", {"chosen": "unknown"})
+    found = fl.audit(x, y)["schema"]
+    assert found.evidence == {
+        "rows": 300, "labeled": 101, "unlabeled": 199, "classes": 2,
+        "constant columns": [], "counting columns": [], "class names alike": [],
+    }  # fmt: skip
+    assert (found.value, found.level) == (101 / 300, "ok")
+    assert found.text == "300 rows, 101 of them labeled, 2 classes. Nothing about columns and names looks odd."
+    text = fl.audit(x, np.where(y < 0, np.nan, x[:, 0]))["schema"].text
+    assert text == "300 rows, 101 of them labeled; the labels are numbers. Nothing about columns and names looks odd."
+
+
+def test_columns_that_tell_nothing_or_too_much():
+    x = np.random.default_rng(0).normal(size=(300, 14))
+    x[:, :6], x[:, 6] = 5, 7 - np.arange(300)  # counted down
+    x[:, 7] = np.arange(300) % 2  # up and down by one
+    x[:, 8] = 2 * np.arange(300)
+    y = np.where(np.arange(300) < 40, np.arange(300) % 2, -1)
+    found = fl.audit(x, y)["schema"]
+    assert found.evidence["constant columns"] == list("012345")
+    assert found.evidence["counting columns"] == ["6"]
+    assert "Columns 0, 1, 2, 3, 4 and 1 more have the same value in every row" in found.text
+    assert " Column 6 has a running number of the rows." in found.text
+    assert "Columns 0, 1, 2, 3, 4 have the same" in fl.audit(x[:, 1:], y)["schema"].text
+    for n, counts in ((10, ["0"]), (9, [])):  # of nine rows it may be chance
+        few = np.column_stack([np.arange(n), np.random.default_rng(0).normal(size=n)])
+        assert fl.audit(few, np.arange(n) % 2)["schema"].evidence["counting columns"] == counts
+    names = np.array(["a", "A ", "b c", "BC", "d"], dtype=object)[np.arange(300) % 5]
+    found = fl.audit(x[:, 9:], np.where(y < 0, None, names))["schema"]
+    assert found.evidence["class names alike"] == ["'A ', 'a'", "'BC', 'b c'"]
+    assert "Class names that look like one class: 'A ', 'a'; 'BC', 'b c'. If so" in found.text
+
+
+def test_what_neighbors_and_shares_hold():
+    x, y, _ = made()
+    y[:100] = np.random.default_rng(2).permutation(y[:100])
+    view = nulls.view_of(x, y)
+    near = nearest(view.features_l, 1).index[:, 0]
+    p, share, chance = agreement(view.y, near, view.rng("neighbors"))
+    found = neighbors(view)
+    assert found.evidence == {
+        "p": p, "share": share, "by chance": chance, "labeled rows": 100, "features": "the columns, standardized",
+    }  # fmt: skip
+    assert (found.level, found.value) == ("look", share)
+    assert found.rows == tuple(np.flatnonzero(view.y != view.y[near])[:12].tolist())
+    assert found.text.startswith(f"For {100 * share:.0f} % of the labeled rows the nearest")
+    assert (
+        f"the same label; {100 * chance:.0f} % would by chance, which is no clear difference (p = {p:.2f})."
+        in found.text
+    )
+    good = neighbors(nulls.view_of(*made()[:2]))
+    assert (good.level, good.rows) == ("ok", ())
+    assert good.text.endswith("% would by chance. Methods that carry labels to near rows have something to go by.")
+    found, given = shares(view), np.bincount(view.y) / 100
+    estimated = mlls(view.probabilities[1], given)
+    assert found.evidence == {
+        "labeled": {"0": given[0], "1": given[1]},
+        "unlabeled, estimated": {"0": estimated[0], "1": estimated[1]},
+    }
+    assert (found.level, found.value) == ("ok", pytest.approx(np.abs(given - estimated).sum() / 2))
+    assert f"unlabeled ones: '0' {100 * given[0]:.0f} % and {100 * estimated[0]:.0f} %; '1' " in found.text
+    assert f"differ by {100 * found.value:.0f} points" in found.text
+    assert "with 100 labels some points are chance" in found.text
+
+
+def test_of_many_classes_the_shares_that_differ_most_are_said():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 8, 800)
+    x = 4 * np.eye(8)[truth] + rng.normal(size=(800, 8))
+    view = nulls.view_of(x, np.where(np.arange(800) < 160, truth, -1))
+    found = shares(view)
+    given, estimated = (np.array(list(v.values())) for v in found.evidence.values())
+    order = np.argsort(-np.abs(given - estimated), kind="stable")[:6]
+    assert "unlabeled ones (those that differ most): " in found.text
+    assert [part.split("'")[1] for part in found.text.split(": ")[1].split("; ")] == [str(k) for k in order]
+
+
+def test_a_shift_matters_by_its_auc_or_by_the_shares_it_moves(monkeypatch):
+    view, module = nulls.view_of(*made()[:2]), import_module("fewlabels.audits.shares")
+    monkeypatch.setattr(module, "_both", lambda _: (np.array([0.5, 0.5]), np.array([0.5625, 0.4375])))
+    assert matters(view, 0.5)
+    monkeypatch.setattr(module, "_both", lambda _: (np.array([0.5, 0.5]), np.array([0.549, 0.451])))
+    assert not matters(view, 0.599)
+    assert matters(view, 0.6)
+    x, y, _ = made()
+    numbers = look_at(partial(x, np.where(y < 0, np.nan, x[:, 0]), task="numbers"))
+    assert (matters(numbers, 0.6), matters(numbers, 0.599)) == (True, False)
+
+
 # Kinds of data, and what stays the same
 
 
@@ -509,6 +915,16 @@ def test_too_few_rows_are_skipped_and_said():
     everything = fl.audit(*made(40, 40)[:2])
     assert everything["shift"].level == "skipped"
     assert everything["neighbors"].level == "ok"
+
+
+@pytest.mark.parametrize(("n", "n_l", "enough"), [(20, 10, True), (19, 10, False), (19, 9, False)])
+def test_ten_rows_of_each_kind_are_enough(n, n_l, enough):
+    x, y, _ = made(n, n_l)
+    y[:n_l] = np.arange(n_l) % 2
+    found = fl.audit(x, y)
+    for check in ("shift", "predicted_shift", "shares", "open_set"):
+        assert (found[check].level != "skipped") == enough
+    assert (found["neighbors"].level != "skipped") == (n_l >= 10)
 
 
 def test_a_big_pool_is_sampled_and_said(monkeypatch):

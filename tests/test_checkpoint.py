@@ -1,24 +1,37 @@
 """The verified file, and which checkpoints are kept, taken and refused."""
 
+import json
+import os
+import subprocess
+import sys
+import time
 import warnings
 from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import killing
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
-from fewlabels import identity
+from fewlabels import identity, parts
 from fewlabels.checkpoint import Checkpoints, gather, restore
 from fewlabels.container import pack, read_container, write_container
-from fewlabels.errors import InputError, SaveError, UnsafeFileError
+from fewlabels.data.images import ImageFiles
+from fewlabels.errors import DivergenceError, InputError, SaveError, UnsafeFileError
 from fewlabels.files import read_json
 from fewlabels.method import Net
 from fewlabels.monitors.looks import Watched
-from fewlabels.saver import Saver
+from fewlabels.partial_labels import Partial
+from fewlabels.partial_labels import partial as door
+from fewlabels.saver import History, Saver
 from fewlabels.tasks import Classes
-from fewlabels.train import sgd
+from fewlabels.train import Step, sgd
 
 
 def names(folder):
@@ -52,14 +65,22 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_anybody_can_read_the_tensors_and_the_manifest(tmp_path):
-    from safetensors import safe_open
-
     write_container(tmp_path / "file", "model", {"a": 1}, TENSORS)
     with safe_open(tmp_path / "file", "pt") as file:
         manifest = read_json(file.metadata()["manifest"])
         assert torch.equal(file.get_tensor("floats"), TENSORS["floats"])
     assert manifest["members"]["floats"]["shape"] == [3, 4]
     assert manifest["kind"] == "model"
+
+
+def test_members_that_were_added_are_named(tmp_path):
+    write_container(tmp_path / "file", "model", {}, {"a": torch.ones(2)})
+    with safe_open(tmp_path / "file", "pt") as file:
+        tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    more = {f"x{i}": torch.ones(1) for i in (4, 2, 1, 3)}
+    save_file(tensors | more, tmp_path / "file", metadata)
+    with pytest.raises(UnsafeFileError, match=r"members are missing or were added: x1, x2, x3\."):
+        read_container(tmp_path / "file", "model")
 
 
 def test_values_that_files_cannot_hold_are_refused_when_written(tmp_path):
@@ -146,6 +167,42 @@ def test_a_run_passes_over_a_damaged_checkpoint_and_ends_with_the_same_bits(tmp_
     assert np.array_equal(again.predict_proba(x), whole.predict_proba(x))
 
 
+def test_a_checkpoint_comes_after_thirty_seconds_and_at_the_end(tmp_path, monkeypatch):
+    now, done = [0.0], []
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("fewlabels.saver.time", clock)
+    saver = Saver(tmp_path, {}, {}, None, None, None)
+    monkeypatch.setattr(saver, "_save", lambda step, history: done.append(step.number))
+    for number, at in ((1, 30.0), (2, 30.5), (3, 60.5), (4, 60.75), (9, 61.0), (10, 61.25)):
+        now[0] = at
+        saver.save_if_due(Step(number, {}, {}), History(10, [], []))
+    assert done == [2, 4, 10]
+
+
+def test_the_last_save_of_an_interrupted_training_is_tried_three_times(tmp_path, monkeypatch):
+    saver, tried = Saver(tmp_path, {}, {}, None, None, None), []
+    step, history = Step(7, {}, {}), History(10, [], [])
+
+    def save(step, history):
+        tried.append(step.number)
+        if len(tried) < works:
+            raise SaveError("no room.")
+
+    monkeypatch.setattr(saver, "_save", save)
+    for works in (1, 3):
+        tried.clear()
+        saver.save_now(step, history)
+        assert tried == [7] * works
+    works = 9
+    tried.clear()
+    with pytest.raises(SaveError, match=r"no room\. Tried 3 times\. There is no checkpoint yet\."):
+        saver.save_now(step, history)
+    assert tried == [7] * 3
+    nowhere = Saver(None, {}, {}, None, None, None)
+    nowhere.save_now(step, history)
+    nowhere.save_if_due(Step(10, {}, {}), history)
+
+
 # --- what a checkpoint belongs to -------------------------------------------------------------
 
 
@@ -160,6 +217,29 @@ def test_a_refusal_names_the_options_that_differ(tmp_path):
     with pytest.raises(InputError, match="rows or labels differ"):
         model.fit(x, np.where(np.arange(len(y)) == 0, 2, y))
     model.set_params(verbose=True).fit(x, y)
+
+
+def test_a_refusal_shortens_long_options_and_says_what_is_new(tmp_path):
+    saver = Saver(tmp_path, {"settings": {"a": "x" * 61, "b": "y" * 60, "c": "1", "d": "2"}}, {}, None, None, None)
+    words = (
+        rf"a was q and is {'x' * 57}\.\.\., b was {'z' * 57}\.\.\. and is {'y' * 60}, c was not there and is 1\. Give"
+    )
+    with pytest.raises(InputError, match=words):
+        saver._check_identity({"identity": {"settings": {"a": "q", "b": "z" * 70, "d": "2"}}})
+
+
+def test_a_report_of_a_divergence_that_cannot_be_written_hides_no_divergence(tmp_path, monkeypatch):
+    saver, error = Saver(tmp_path, {}, {}, None, None, None), DivergenceError("", {"step": 3})
+    saver.write_divergence(error)
+    assert json.loads((tmp_path / "diverged-step-3.json").read_text()) == {"step": 3}
+
+    def full(path, content):
+        raise SaveError("no room")
+
+    monkeypatch.setattr("fewlabels.saver.write_file", full)
+    saver.write_divergence(error)
+    Saver(None, {}, {}, None, None, None).write_divergence(error)
+    saver.write_divergence(DivergenceError(""))
 
 
 @pytest.mark.parametrize("what", ["torch", "numpy", "python", "fewlabels", "instruction set", "threads", "device"])
@@ -199,6 +279,83 @@ def test_a_run_that_came_back_remembers_where_it_was_in_between(tmp_path, monkey
     with pytest.warns(UserWarning, match="threads 64 then, 1 now"):
         saver._take(about)
     assert saver.environments == about["environments"]
+
+
+class Callable:
+    """A function as users also write them."""
+
+    def __call__(self, x):
+        return x
+
+
+def functions():
+    return [
+        *(lambda x: x + 1, lambda x: x - 1, lambda x: x + 2, lambda x: x.min(), lambda x: x.max()),
+        *(lambda x: [2 * y for y in x], lambda x: [3 * y for y in x], lambda x: x in {"a", "b", "c"}),
+        *(lambda x: x in {"a", "b", "d"}, np.min, np.max, nn.ReLU, nn.Tanh),
+        *(torch.relu, torch.tanh, Callable()),
+        *(partial(np.min, axis=0), partial(np.max, axis=0), partial(np.min, axis=1), partial(np.min, 0)),
+    ]
+
+
+def test_values_are_told_apart_by_what_they_are_and_not_by_where():
+    tensor = torch.arange(2000, dtype=torch.bfloat16)
+    other = tensor.clone()
+    other[1000] = 7  # in the middle, which repr leaves out
+    values = [*functions(), parts.Fixed(0.9), parts.Fixed(0.8), parts.PerClass(0.9), tensor, other, [tensor, other]]
+    told = [identity.told_apart(value) for value in [*values, [other, tensor], 1, "1", None]]
+    assert len(set(told)) == len(told)
+    assert told[: len(functions())] == [identity.told_apart(value) for value in functions()]
+    assert not any(" at 0x" in text for text in told)
+    assert identity.told_apart(tensor) == identity.told_apart(tensor.clone().requires_grad_())
+    assert identity.told_apart(parts.PerClass(0.9)) == "PerClass(tau=0.9,warmup=True)"
+    assert identity.told_apart(nn.ReLU) == "torch.nn.modules.activation.ReLU"
+    assert identity.told_apart(functions()[-4]) == f"partial({identity.told_apart(np.min)},(),{{'axis': 0}})"
+
+
+def test_sets_in_code_are_the_same_in_another_process():
+    code = "from fewlabels.identity import told_apart as t; print(t(lambda x: x in {'a', 'b', 'c', 'd', 'e'}))"
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(said) == 1
+
+
+def test_options_that_change_no_result_are_left_out_and_weights_are_not():
+    common = {"method": parts.Fixed(0.9), "verbose": True, "folder": Path("a"), "device": "cpu"}
+    one = identity.settings(SimpleNamespace(network="mlp", lr=0.1, **common))
+    assert one == {"lr": "0.1", "method": "Fixed(tau=0.9)", "network": "'mlp'"}
+    network = nn.Linear(2, 2)
+    before = identity.settings(SimpleNamespace(network=network, **common))
+    assert set(before) == {"method", "network", "weights"}
+    with torch.no_grad():
+        network.weight[0, 0] += 1
+    after = identity.settings(SimpleNamespace(network=network, **common))
+    assert before["weights"] != after["weights"]
+    assert before["network"] == after["network"]
+
+
+def test_data_is_told_apart_by_rows_shape_labels_and_paths():
+    x, y = np.arange(24.0).reshape(6, 4), [0, 1, -1, 0, -1, -1]
+    files = [
+        ImageFiles(paths, size, channels)
+        for paths, size, channels in [
+            (("a", "b"), (8, 8), 1),
+            (("a", "c"), (8, 8), 1),
+            (("a", "b"), (8, 9), 1),
+            (("a", "b"), (8, 8), 3),
+        ]
+    ]
+    labels = (np.array([0, 1]), np.arange(2), np.array([0, 1]), "image")
+    given = [
+        door(x, y), door(x, [0, 1, -1, 1, -1, -1]), door(x, [0, 1, 0, -1, -1, -1]), door(x[:, ::-1], y),
+        door(x.reshape(6, 2, 2), y), *(Partial(each, *labels) for each in files),
+    ]  # fmt: skip
+    assert len({identity.data_hash(each) for each in given}) == len(given)
+    assert identity.data_hash(given[0]) == identity.data_hash(door(np.asfortranarray(x), y))
 
 
 # --- what is gathered comes back -------------------------------------------------------------

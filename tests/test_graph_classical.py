@@ -19,7 +19,7 @@ from fewlabels.classical.poisson import PoissonLearning
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.neighbors import nearest
 from fewlabels.graph.solve import solve
-from fewlabels.graph.weights import edges
+from fewlabels.graph.weights import affinities, edges
 
 CLASSIFIERS = [LabelPropagation, LabelSpreading, PoissonLearning]
 GRAPHS = [*CLASSIFIERS, LabelPropagationRegressor]
@@ -324,6 +324,38 @@ def test_solver_against_numpy():
     b -= b.mean(0)
     x = solve(csr_array(laplacian), b, tol=1e-12, max_iter=500).x
     np.testing.assert_allclose(x - x.mean(0), np.linalg.pinv(laplacian) @ b, atol=1e-8)
+
+
+def test_the_solver_scales_by_the_diagonal_and_stops_by_the_size_of_each_column():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # one iteration for a diagonal matrix whatever its units; a row of nothing stays at zero
+        found = solve(csr_array(np.diag([0.1, 0.5, 3.0, 0.0])), np.array([[1.0, 1, 1, 0]]).T, tol=1e-9, max_iter=9)
+    np.testing.assert_allclose(found.x[:, 0], [10, 2, 1 / 3, 0])
+    assert found.n_iter == 1
+    rng = np.random.default_rng(0)
+    a = np.eye(30) + 0.3 * np.diag(np.ones(29), 1) + 0.3 * np.diag(np.ones(29), -1)
+    b = rng.normal(size=(30, 1))
+    plain, large = (solve(csr_array(a), scale * b, tol=1e-6, max_iter=99) for scale in (1.0, 1e6))
+    assert plain.n_iter == large.n_iter > 3
+    for scale, found in ((1.0, plain), (1e6, large)):
+        off = np.linalg.norm(a @ found.x - scale * b) / np.linalg.norm(scale * b)
+        assert off <= 1e-6
+        assert found.history[-1]["residual"] == pytest.approx(off, rel=1e-6)
+    with pytest.warns(ConvergenceWarning):
+        assert solve(csr_array(a), b, tol=1e-6, max_iter=3).n_iter == 3
+
+
+def test_affinities_at_their_ends():
+    """exp(-4) at the k-th neighbor in any unit, 1 between equal rows."""
+    last = np.exp(-4)
+    for unit in (1.0, 1e-200, 1e200):
+        np.testing.assert_allclose(affinities(unit * np.array([[0.0, 0.25, 0.5]])), [[1, np.exp(-1), last]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert affinities(np.zeros((2, 3))).tolist() == [[1.0] * 3] * 2
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(affinities(np.array([[1.0, np.inf]])), [[1, last]])  # distances beyond float64
 
 
 @pytest.mark.filterwarnings("ignore:.*no label reaches")

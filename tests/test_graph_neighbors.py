@@ -1,6 +1,7 @@
 """Nearest neighbors: the exact search against brute force, ties and all, in both precisions."""
 
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from fewlabels.errors import OptionError, ResourceError
-from fewlabels.graph import approximate, memory, neighbors, products, ranking
+from fewlabels.graph import approximate, memory, neighbors, products, ranking, rounding
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.tree import by_tree
 
@@ -104,6 +105,29 @@ def test_low_precision_leaves_few_candidates(precision):
     assert 11 <= len(query) / 300 < 20
 
 
+def test_values_are_those_that_the_format_can_hold():
+    y = np.array([[1 / 3, 1.0]])
+    assert rounding.Float32().values(y).tolist() == [[float(np.float32(1 / 3)), 1.0]]
+    assert rounding.BFloat16().values(y).tolist() == [[0.333984375, 1.0]]  # 8 bits: 171 / 512
+    assert rounding.Float32().empty(2, 3).dtype == rounding.Float32().cast(y).dtype == np.float32
+
+
+@pytest.mark.parametrize(("half", "faster"), [(1.99, True), (2.0, False)])
+def test_bfloat16_is_taken_where_it_takes_less_than_two_thirds_of_the_time_best_of_five(half, faster, monkeypatch):
+    now, done = [100.0], []
+    seconds = {"Float32": [9.0, 9.0, 9.0, 9.0, 3.0], "BFloat16": [9.0, half, 9.0, 9.0, 9.0]}
+
+    def scores(self, queries, columns):
+        done.append((queries.shape, tuple(columns.shape)))
+        now[0] += seconds[type(self).__name__].pop(0)
+
+    monkeypatch.setattr(rounding, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    for kind in (rounding.Float32, rounding.BFloat16):
+        monkeypatch.setattr(kind, "scores", scores)
+    assert rounding.bfloat16_is_faster(7) == faster
+    assert done == [((128, 7), (4096, 7))] * 10
+
+
 @pytest.mark.parametrize("block", [7, 100, 32_000_000])
 def test_block_size_changes_no_bit(block, monkeypatch, precision):
     x = ROWS["digits, many ties"]
@@ -134,6 +158,7 @@ def test_cosine_is_the_angle():
     assert (found.index == np.argsort(-cosine, axis=1, kind="stable")[:, :4]).all()
     same = nearest(prepare(csr_array(x), "cosine"), 4)
     assert (same.index == found.index).all()
+    assert isinstance(prepare(csr_array(x), "cosine"), csr_array)
     assert np.isfinite(prepare(np.zeros((3, 2)), "cosine")).all()
     np.testing.assert_allclose(prepare(x * 1e200, "cosine"), unit, rtol=1e-12)
 
@@ -151,17 +176,59 @@ def test_unknown_metric():
 
 def test_memory_is_said_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(memory, "memory_to_spare", lambda: 1000)
-    with pytest.raises(ResourceError, match=r"neighbors of 12 rows need about 0\.4 GB, more than half"):
+    with pytest.raises(
+        ResourceError, match=r"of 12 rows need about 0\.4 GB, more than half.* Use fewer rows or columns"
+    ):
         nearest(ROWS["few rows"], 3)
+    asked = []
+    monkeypatch.setattr(neighbors, "must_fit", lambda need, what, mend: asked.append((need, what)))
+    x = np.ones((400, 9))
+    nearest(x, 5)
+    nearest(csr_array(x), 5, csr_array(x[:7]))
+    # the rows (three arrays of sparse ones), 100 bytes a neighbor, blocks
+    assert asked == [
+        (400 * 9 * 8 + 400 * 5 * 100 + 4e8, "the neighbors of 400 rows"),
+        (3 * 400 * 9 * 8 + 7 * 5 * 100 + 4e8, "the neighbors of 7 rows"),
+    ]
+
+
+def test_which_search_is_taken(monkeypatch):
+    asked = []
+    for name, value in (("TREE_ROWS", 20), ("EXACT", 30), ("faiss_is_here", lambda: True)):
+        monkeypatch.setattr(neighbors, name, value)
+    for name in ("by_tree", "by_index", "_exact"):
+        monkeypatch.setattr(neighbors, name, lambda *args, name=name: asked.append((name, *args)))
+    x, q = rng.normal(size=(31, 9)), rng.normal(size=(30, 9))
+
+    def taken(*args, **options):
+        asked.clear()
+        nearest(*args, **options)
+        return asked[0]
+
+    assert taken(x[:26, :8], 5)[0] == "by_tree"
+    assert taken(x[:26, :8], 5, q[:2, :8])[3].tolist() == q[:2, :8].tolist()
+    assert taken(x[:26, :8], 5)[2:] == (5, None)
+    assert taken(x[:25, :8], 5)[0] == taken(x[:26], 5)[0] == "_exact"
+    assert taken(x, 5)[0] == "by_index"
+    assert taken(x, 5)[2:] == (5, None, 0, False)
+    assert taken(x, 5, x, seed=3, verbose=True)[3:] == (x, 3, True)
+    assert taken(x, 5)[1] is x
+    assert taken(x, 5, q)[0] == taken(x[:30], 5)[0] == "_exact"
+    assert taken(x, 5, q)[2:] == (q, False, False)
 
 
 def test_many_rows_without_faiss_warn(monkeypatch):
     monkeypatch.setattr(neighbors, "EXACT", 300)
     monkeypatch.setattr(neighbors, "faiss_is_here", lambda: False)
     x = rng.normal(size=(400, 20))
+    monkeypatch.setattr(neighbors, "_PACE", 400 * 400 / (122 * 60))
     for rows in (x, csr_array(x)):
-        with pytest.warns(UserWarning, match=r"exact neighbors of 400 rows.*pip install 'fewlabels\[ann\]'"):
+        with pytest.warns(
+            UserWarning, match=r"neighbors of 400 rows among 400 may take 122 minutes.*'fewlabels\[ann\]'"
+        ):
             assert nearest(rows, 5).search == "exact"
+    with pytest.warns(UserWarning, match="and make the rows dense"):
+        nearest(csr_array(x), 5)
 
 
 @pytest.mark.skipif(not find_spec("faiss"), reason="faiss is an optional extra")

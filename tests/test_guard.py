@@ -94,6 +94,8 @@ def test_what_is_not_finite_ends_the_training_before_the_step(where, value, at, 
     ) as e:
         run(Poisoned(where=where, value=value, at=at), folder=tmp_path)
     assert len(before) == at  # the optimizer took no step with it
+    what = "the norm of the gradient is " if where == "gradient" else "the loss is "
+    assert str(e.value).startswith(what) or where == "student", e.value  # whose loss may still be finite
     assert all(torch.isfinite(p).all() for weights in before for p in weights)
     told = json.loads((tmp_path / f"diverged-step-{at + 1}.json").read_text())
     assert told == e.value.details
@@ -105,6 +107,38 @@ def test_what_is_not_finite_ends_the_training_before_the_step(where, value, at, 
     steps = [int(path.stem.removeprefix("step-")) for path in (tmp_path / "checkpoint").glob("*")]
     assert max(steps, default=0) == at
     (tmp_path / f"diverged-step-{at + 1}.json").unlink()
+
+
+def test_the_message_names_up_to_five_rows_of_each_kind():
+    network = nn.Linear(2, 2)
+    batch = Batch(torch.zeros(7, 2), torch.arange(7) % 2, (), torch.arange(0), rows_x=torch.arange(20, 27))
+    for rows, words in ((7, "20, 21, 22, 23, 24 and 2 more"), (5, "20, 21, 22, 23, 24"), (6, "24 and 1 more")):
+        network(torch.ones(1, 2)).sum().backward()
+        with pytest.raises(
+            DivergenceError, match=rf"labeled rows .*{words}, unlabeled rows none\); that step was"
+        ) as e:
+            Guard(torch.optim.SGD(network.parameters(), 0.1), 10).see(
+                3, 0.125, torch.tensor(float("inf")), batch._replace(rows_x=batch.rows_x[:rows])
+            )
+        assert str(e.value).startswith("the loss is inf at step 4 of 10 (learning rate 0.125, labeled rows 2")
+        norm = torch.cat([p.grad.flatten() for p in network.parameters()]).norm().item()
+        assert e.value.details == {
+            "step": 4, "steps": 10, "loss": "inf", "gradient_norm": str(norm), "learning_rate": 0.125,
+            "labeled_rows": list(range(20, 20 + rows)), "unlabeled_rows": [], "last_losses": ["inf"],
+        }  # fmt: skip
+
+
+def test_the_last_twenty_losses_are_told():
+    network = nn.Linear(2, 2)
+    guard = Guard(torch.optim.SGD(network.parameters(), 0.1), 100)
+    batch = Batch(torch.zeros(1, 2), torch.zeros(1), (), torch.arange(0), rows_x=torch.arange(1))
+    for step in range(30):
+        network(torch.ones(1, 2)).sum().backward()
+        guard.see(step, 0.1, torch.tensor(float(step)), batch)
+    network.weight.grad[0, 0] = float("nan")
+    with pytest.raises(DivergenceError, match="the norm of the gradient is nan at step 31 of 100") as e:
+        guard.see(30, 0.1, torch.tensor(30.0), batch)
+    assert e.value.details["last_losses"] == [str(float(i)) for i in range(11, 31)]
 
 
 def test_the_last_good_checkpoint_goes_on(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fewlabels.overlap import confusion, dice, iou, mean_over_classes
+from fewlabels.overlap import confusion, dice, image_scores, iou, mean_over_classes
 
 
 def slow(true, guess, c):
@@ -39,3 +39,17 @@ def test_one_matrix_an_image():
     true, guess = np.zeros((2, 3, 3), int), np.zeros((2, 3, 3), int)
     guess[1] = 1
     np.testing.assert_array_equal(confusion(true, guess, 2), [[[9, 0], [0, 0]], [[0, 9], [0, 0]]])
+
+
+def test_images_have_a_score_each_from_the_classes_that_are_in_them():
+    rng = np.random.default_rng(0)
+    true, guess = rng.integers(-1, 3, (4, 2, 2)), rng.integers(0, 3, (4, 2, 2))
+    true[0], guess[0] = [[-1, -1], [-1, 2]], [[0, 0], [0, 2]]  # a single pixel, of one class
+    expected = [np.nanmean([slow(true[[i]], guess[[i]], c)[0] for c in range(3)]) for i in range(4)]
+    assert expected[0] == 1
+    np.testing.assert_allclose(image_scores(true, guess, 3), expected)
+
+
+def test_every_image_needs_a_guess():
+    with pytest.raises(ValueError, match="shorter"):
+        confusion(np.zeros((2, 1, 1), int), np.zeros((1, 1, 1), int), 2)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import DataConversionWarning
 
 import fewlabels as fl
+from fewlabels.data.labels import as_vector, guess_task, read_labels
 from fewlabels.errors import InputError, OptionError
 from fewlabels.partial_labels import partial
 
@@ -71,6 +72,7 @@ def test_every_mark_means_unlabeled_and_classes_keep_their_type(y, classes, kind
     assert all(type(c) is kind for c in part.classes.tolist())
     assert part.y.dtype == np.int64
     assert part.classes[part.y].tolist() == np.asarray(y, object)[[0, 2]].tolist()
+    assert part.classes.dtype != "U1" or np.asarray(y).dtype.kind == "U", "strings in objects stay objects"
     assert (part.n_rows, part.n_classes) == (4, 2)
 
 
@@ -89,19 +91,26 @@ NAMED = {
 
 @pytest.mark.parametrize(("y", "mark", "classes"), NAMED.values(), ids=NAMED.keys())
 def test_a_named_mark_takes_the_place_of_the_usual_ones(y, mark, classes):
-    part = partial(table(y), y, unlabeled=mark)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        part = partial(table(y), y, unlabeled=mark)
     assert part.labeled.tolist() == [0, 2]
     assert part.classes.tolist() == classes
+    assert read_labels(y, unlabeled=mark).mark == repr(mark)
 
 
 def test_unlabeled_None_lets_minus_one_be_a_class():
-    part = partial(np.eye(4), [-1, 1, 1, -1], unlabeled=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # which need not occur
+        part = partial(np.eye(4), [-1, 1, 1, -1], unlabeled=None)
     assert (part.classes.tolist(), len(part.labeled)) == ([-1, 1], 4)
 
 
 def test_a_named_mark_that_never_occurs_is_pointed_out():
     with pytest.warns(UserWarning, match="unlabeled='unkown' does not occur in y"):
         partial(np.eye(3), ["a", "unknown", "b"], unlabeled="unkown")
+    with pytest.warns(UserWarning, match="does not occur"):
+        assert read_labels(["a", "b"], unlabeled="?").mark is None
 
 
 MALFORMED = {
@@ -110,14 +119,20 @@ MALFORMED = {
     "all -1": ([-1] * 4, {}, InputError, r"y has no labeled row: all 4 are -1\. Label"),
     "all None": ([None] * 4, {}, InputError, r"no labeled row: all 4 are None"),
     "all NaN": ([nan] * 4, {}, InputError, r"no labeled row: all 4 are NaN"),
+    "all '?'": (["?"] * 4, {"unlabeled": "?"}, InputError, r"no labeled row: all 4 are '\?'"),
     "all ''": ([""] * 4, {}, InputError, r"no labeled row: all 4 are ''"),
     "one class": (
         [1, 1, -1, -1],
         {},
         InputError,
-        r"only one class, 1, in its 2 labeled rows.*make the classes strings",
+        r"only one class, 1, in its 2 labeled rows \(if -1 is a class too, make the classes strings\)\. At least two",
     ),
-    "one class of strings": (["a", "a", "", ""], {}, InputError, r"only one class, 'a'.*label rows of another"),
+    "one class of strings": (
+        ["a", "a", "", ""],
+        {},
+        InputError,
+        r"'a', in its 2 labeled rows\. At least two .* label rows of another",
+    ),
     "a rare class": ([0, 0, 1, -1], {"min_per_class": 2}, InputError, r"class 1 has 1 labeled rows \(first: row 2\); "),
     "-1 and ''": ([0, -1, "", -1], {}, InputError, r"2 ways: -1 \(2×, first: row 1\) and '' \(1×, first: row 2\)"),
     "-1 and NaN": (
@@ -128,6 +143,7 @@ MALFORMED = {
     ),
     "None and ''": (["a", None, "", "b"], {}, InputError, r"2 ways: None \(1×.* and '' \(1×"),
     "None and NaN": (["a", None, nan, "b"], {}, InputError, r"2 ways: None .* and NaN"),
+    "NA and NaT": (np.array(["a", pd.NA, pd.NaT, "b"], object), {}, InputError, r"ways: NA \(1×.* and NaT \(1×"),
     "-1, None, ''": ([0, -1, None, ""], {}, InputError, r"in 3 ways"),
     "a second mark": (["a", "?", None, "b"], {"unlabeled": "?"}, InputError, r"y has None in 1 rows \(first: row 2\)"),
     "a second mark ''": (["a", "?", "", "b"], {"unlabeled": "?"}, InputError, r"y has '' in 1 rows \(first: row 2\)"),
@@ -140,9 +156,15 @@ MALFORMED = {
     "bool and -1": ([True, False, -1, -1], {}, InputError, r"True/False with -1.*by None"),
     "bool and int": ([True, 2, None, None], {}, TypeError, r"mixes types: y\[0\] = True is bool and y\[1\] = 2 is num"),
     "str and int": (["a", None, 2, None], {}, TypeError, r"y\[0\] = 'a' is str and y\[2\] = 2 is number"),
-    "one-hot": (np.eye(4), {}, InputError, r"y should be a 1d array.*\(4, 4\).*one-hot.*argmax"),
-    "soft labels": (np.full((4, 2), 0.5), {}, InputError, r"y should be a 1d array.*soft-label.*argmax"),
+    "one-hot": (
+        np.eye(4),
+        {},
+        InputError,
+        r"y should be a 1d array.*\(4, 4\).*like a one-hot or multilabel matrix.*argmax",
+    ),
+    "soft labels": (np.full((4, 2), 0.5), {}, InputError, r"y should be a 1d array.*like a soft-label matrix.*argmax"),
     "2-D": (np.full((4, 2), 7), {}, InputError, r"shape \(4, 2\) instead\. Pass one label a row"),
+    "2-D counts": (np.full((4, 2), 2), {}, InputError, r"shape \(4, 2\) instead\. Pass one label a row"),
     "0-D": (3, {}, InputError, r"y should be a 1d array, got an array of shape \(\)"),
     "ragged": ([[1], [1, 2], [1], [1]], {}, InputError, r"y is ragged"),
     "masked": (np.ma.masked_equal([0, 1, 2, 3], 2), {}, InputError, r"masked cells.*y\.filled\(-1\)"),
@@ -153,6 +175,7 @@ MALFORMED = {
     "unknown objects": ([0, 1, -1, Unknown()], {}, TypeError, r"Unknown label type: y\[3\] is Unknown"),
     "text as numbers": (["1", "2", "3", "4"], {"task": "numbers"}, TypeError, r"y\[0\] = '1' is not a number"),
     "'' as numbers": ([1.0, "", 2.0, 3.0], {"task": "numbers"}, TypeError, r"mixes types.*y\[1\] = '' is str"),
+    "all '' as numbers": (np.array([""] * 4), {"task": "numbers"}, TypeError, r"y\[0\] = '' is not a number"),
     "inf as number": ([1.0, np.inf, 2, nan], {"task": "numbers"}, InputError, r"y\[1\] is inf \(inf\)\. Targets are"),
     "no number": ([nan] * 4, {"task": "numbers"}, InputError, r"no labeled row: all 4 are NaN\. Label some rows"),
     "unknown task": ([0, 1, 0, 1], {"task": "ranks"}, OptionError, r"task='ranks' is unknown; it is 'classes' or"),
@@ -197,6 +220,54 @@ def test_images_and_frames_say_so():
     assert partial(np.zeros((3, 4, 5)), [0, 1, -1]).kind == "image"
     part = partial(pd.DataFrame(np.eye(3), columns=["a", "b", "c"]), [0, 1, -1])
     assert (part.kind, part.feature_names) == ("table", ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(("X", "rest"), [(np.zeros((3, 2, 4)), (1,)), (np.zeros((3, 2, 4, 3), np.uint8), (3,))])
+def test_masks_are_kept_as_codes_of_the_labeled_images(X, rest):
+    first, last = [[7, 7, -1, 9], [7, 9, 9, 9]], [[9] * 4, [7] * 4]
+    part = partial(X, [np.array(first), None, np.array(last)], task="masks")
+    assert part.x.shape == (3, 2, 4, *rest)
+    assert part.labeled.tolist() == [0, 2]
+    assert part.classes.tolist() == [7, 9]
+    assert part.y.tolist() == [[[0, 0, -1, 1], [0, 1, 1, 1]], [[1] * 4, [0] * 4]]
+    assert (part.y.dtype, part.kind, part.has_masks) == (np.int16, "image", True)
+    assert not partial(X, [0, 1, -1]).has_masks
+    with pytest.raises(InputError, match=r"X is a table \(3, 2\); masks need images"):
+        partial(np.zeros((3, 2)), [np.array(first), None, np.array(last)], task="masks")
+
+
+def test_series_without_gaps_keep_their_type():
+    for series, kind in (
+        (pl.Series([1, 2, 3]), "i"),
+        (pl.Series([True, False]), "b"),
+        (pd.Series([True, False], dtype="boolean"), "b"),
+        (pl.Series([1.0, None], dtype=pl.Float32), "f"),
+    ):
+        assert as_vector(series).dtype.kind == kind
+    assert as_vector(pl.Series([1.0, None], dtype=pl.Float32)).dtype == np.float64
+
+
+MASK = np.zeros((2, 2))
+TASKS = [
+    ([None, MASK], "masks"),
+    ((MASK, None), "masks"),
+    (np.zeros((3, 2, 2), int), "masks"),
+    (np.zeros((3, 2), int), "classes"),
+    ([0, 1, 1], "classes"),
+    (["a", None], "classes"),
+    (np.array([0, 1, -1]), "classes"),
+    ([0.0, nan, 1, np.inf], "classes"),
+    ([0.0, nan, 0.5], "numbers"),
+    (np.arange(20.0), "classes"),
+    (np.arange(21.0), "numbers"),
+    (np.arange(50.0) // 2, "classes"),  # 25 values among 50 rows
+    (np.arange(51.0) // 2, "numbers"),  # 26 among 51
+]
+
+
+@pytest.mark.parametrize(("y", "task"), TASKS)
+def test_the_task_that_labels_fit(y, task):
+    assert guess_task(y) == task
 
 
 ALPHABET = st.characters(exclude_characters="\0", exclude_categories=["Cs"])  # NumPy cuts strings at NUL

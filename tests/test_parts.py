@@ -1,14 +1,19 @@
 """Parts against slow NumPy, limits and identities."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import reference
 import reference_methods
 import torch
+from torch import nn
 
 from fewlabels import parts
 from fewlabels.errors import OptionError
+from fewlabels.method import Net
 from fewlabels.parts.math import cross_entropy
+from fewlabels.tasks import Classes
 
 
 def shares(n=64, k=5, seed=0, sharp=4.0):
@@ -80,6 +85,33 @@ def test_per_class_is_fixed_once_every_class_is_learnt_equally():
     expected, _ = parts.Fixed(0.95)(q, torch.arange(40), {})
     assert torch.equal(w, expected)
     assert 0 < expected.sum() < 40
+
+
+def test_a_confidence_of_exactly_the_threshold_counts_but_is_no_confident_guess():
+    """Eq. 4 of FixMatch has "at least", the counts of FlexMatch "more than"."""
+    q = torch.tensor([[0.75, 0.25]] * 4)
+    even = {"last": torch.tensor([0, 0, 1, 1], dtype=torch.int16), "counts": torch.tensor([2, 2, 0])}
+    w, state = parts.PerClass(0.75)(q, torch.arange(4), even)
+    assert w.tolist() == [1.0] * 4
+    assert w.dtype == q.dtype
+    assert state["counts"].tolist() == [2, 2, 0]
+    assert parts.Fixed(0.75)(q, torch.arange(4), {})[0].dtype == q.dtype
+    weight = parts.SelfAdaptive(momentum=0.0)  # the mean confidence is that of every row
+    assert weight(q, torch.arange(4), weight.init(2, 4))[0].tolist() == [1.0] * 4
+
+
+def test_without_warm_up_the_first_class_learnt_has_the_whole_threshold():
+    weight = parts.PerClass(0.8, warmup=False)
+    torch.testing.assert_close(weight.thresholds(torch.tensor([1, 0, 39])), torch.tensor([0.8, 0.0]))
+    assert weight.thresholds(torch.tensor([0, 0, 40])).tolist() == [0, 0]
+
+
+def test_two_rows_have_a_variance_and_one_has_none():
+    weight = parts.TruncatedGaussian(momentum=0.0, align=parts.Unaligned())
+    q = torch.tensor([[0.9, 0.1], [0.7, 0.3]])
+    _, state = weight(q, torch.arange(2), weight.init(2, 2))
+    assert state["var"].item() == pytest.approx(0.02)
+    assert weight(q[:1], torch.arange(1), weight.init(2, 2))[1]["var"] == 1
 
 
 def test_per_class_costs_two_bytes_a_row():
@@ -218,21 +250,55 @@ def test_entropy_equals_reference_and_is_zero_for_certain_answers():
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "words"),
     [
-        lambda: parts.Fixed(1.2),
-        lambda: parts.PerClass(-0.1),
-        lambda: parts.SelfAdaptive(momentum=1.0),
-        lambda: parts.SelfAdaptive(low=0.9, high=0.8),
-        lambda: parts.TruncatedGaussian(n_sigma=0.0),
-        lambda: parts.TruncatedGaussian(momentum=-0.1),
-        lambda: parts.Sharpen(0.0),
-        lambda: parts.ToPrior((0.5, 0.6)),
-        lambda: parts.ToPrior(momentum=1.0),
-        lambda: parts.Linear(0.0),
-        lambda: parts.ToPrior((0.5, 0.5)).init(3),
+        (lambda: parts.Fixed(1.2), "Fixed.tau is 1.2"),
+        (lambda: parts.PerClass(-0.1), "PerClass.tau is -0.1"),
+        (lambda: parts.SelfAdaptive(momentum=1.0), "SelfAdaptive.momentum is 1.0"),
+        (lambda: parts.SelfAdaptive(low=0.9, high=0.8), "SelfAdaptive.low is 0.9, high 0.8"),
+        (lambda: parts.SelfAdaptive(high=1.5), "high 1.5"),
+        (lambda: parts.TruncatedGaussian(n_sigma=0.0), "TruncatedGaussian.n_sigma is 0.0"),
+        (lambda: parts.TruncatedGaussian(momentum=-0.1), "TruncatedGaussian.momentum is -0.1"),
+        (lambda: parts.Sharpen(0.0), "Sharpen.T is 0.0"),
+        (lambda: parts.Sharpen(1.5), "Sharpen.T is 1.5"),
+        (lambda: parts.ToPrior((0.5, 0.6)), "shares that sum to 1"),
+        (lambda: parts.ToPrior((1.0, 0.0)), "expected positive shares"),
+        (lambda: parts.ToPrior(momentum=1.0), "ToPrior.momentum is 1.0"),
+        (lambda: parts.Linear(0.0), "Linear.over is 0.0"),
+        (lambda: parts.Gaussian(1.5), "Gaussian.over is 1.5"),
+        (lambda: parts.Cosine(1.5), "Cosine.over is 1.5"),
+        (lambda: parts.ToPrior((0.5, 0.5)).init(3), "2 shares for 3 classes"),
     ],
 )
-def test_senseless_options_are_refused(make):
-    with pytest.raises(OptionError):
+def test_senseless_options_are_refused(make, words):
+    with pytest.raises(OptionError, match=words):
         make()
+
+
+def test_the_ends_of_what_makes_sense_are_taken():
+    parts.Fixed(0.0), parts.Fixed(1.0), parts.PerClass(0.0), parts.ToPrior(momentum=0.0), parts.Linear(1.0)
+
+
+@pytest.mark.parametrize("part", [parts.PerClass(), parts.SelfAdaptive(), parts.TruncatedGaussian(), parts.ToPrior()])
+def test_parts_that_keep_something_a_row_or_class_refuse_pixels(part):
+    q, more = torch.full((2, 3, 4, 4), 1 / 3), () if isinstance(part, parts.ToPrior) else (torch.arange(2),)
+    with pytest.raises(OptionError, match=f"{type(part).__name__} reads one guess a row"):
+        part(q, *more, part.init(3, *([2] * len(more))))
+
+
+@pytest.mark.parametrize("source", [parts.Joint(), parts.Separate(), parts.Teacher()])
+def test_sources_guess_the_weak_rows_and_pass_the_others_through_the_student(source):
+    torch.manual_seed(0)
+    net = Net(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)), Classes(2))
+    with torch.no_grad():
+        net.teacher[0].bias += 1
+    x, weak, strong = torch.randn(4, 3), torch.randn(6, 3) + 1, torch.randn(6, 3) * 2
+    guess, outputs_x, outputs_s = source(net, x, weak, strong)
+    student, teacher = deepcopy(net.student).train(), deepcopy(net.teacher).eval()
+    if source == parts.Joint():  # one set of batch statistics
+        expected_x, expected, expected_s = student(torch.cat([x, weak, strong])).split([4, 6, 6])
+    else:
+        expected = teacher(weak) if source == parts.Teacher() else student(weak)
+        expected_x, expected_s = student(torch.cat([x, strong])).split([4, 6])
+    torch.testing.assert_close((guess, outputs_x, outputs_s), (expected.detach(), expected_x, expected_s))
+    assert [t.requires_grad for t in (guess, outputs_x, outputs_s)] == [False, True, True]

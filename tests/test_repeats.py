@@ -180,7 +180,8 @@ def test_too_few_pairs_are_refused_with_the_reason(data, repeats):
 
 
 def test_an_interrupted_comparison_goes_on(data, result, tmp_path, monkeypatch):
-    options = {"method": "label_spreading", "repeats": 5, "random_state": 0, "folder": tmp_path}
+    folder = tmp_path / "run"  # beside it is the count of who read the test rows
+    options = {"method": "label_spreading", "repeats": 5, "random_state": 0, "folder": folder}
     trained, fit = [], module.fit_both
 
     def until_the_third(*args, **more):
@@ -192,7 +193,7 @@ def test_an_interrupted_comparison_goes_on(data, result, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "fit_both", until_the_third)
     with pytest.raises(KeyboardInterrupt):
         fl.compare(data.X, data.y, **options)
-    assert len(json.loads((tmp_path / "repeats.json").read_text())["values"]) == 2
+    assert len(json.loads((folder / "repeats.json").read_text())["values"]) == 2
     trained.clear()
     monkeypatch.setattr(module, "fit_both", lambda *a, **k: trained.append(1) or fit(*a, **k))
     assert fl.compare(data.X, data.y, **options).repeated == result.repeated
@@ -202,18 +203,19 @@ def test_an_interrupted_comparison_goes_on(data, result, tmp_path, monkeypatch):
     for X, more in ((changed, {}), (data.X, {"random_state": 1}), (data.X, {"holdout": 0.4})):
         with pytest.raises(InputError, match="other data or settings"):
             fl.compare(X, data.y, **options | more)
-    (tmp_path / "repeats.json").write_text("{")
+    (folder / "repeats.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
         fl.compare(data.X, data.y, **options)
 
 
 def test_deep_pairs_keep_their_scores_and_not_their_checkpoints(data, tmp_path):
     options = {"method": "fixmatch", "steps": 2, "repeats": 5, "random_state": 0, "verbose": False, "audit": False}
-    one = fl.compare(data.X, data.y, **options, folder=tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["baseline", "candidate", "repeats.json"]
-    assert fl.compare(data.X, data.y, **options, folder=tmp_path).repeated == one.repeated
+    folder = tmp_path / "run"
+    one = fl.compare(data.X, data.y, **options, folder=folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["baseline", "candidate", "repeats.json"]
+    assert fl.compare(data.X, data.y, **options, folder=folder).repeated == one.repeated
     with pytest.raises(InputError, match="other data or settings"):
-        fl.compare(data.X, data.y, **options | {"method": fl.methods.FixMatch(lambda_u=2.0)}, folder=tmp_path)
+        fl.compare(data.X, data.y, **options | {"method": fl.methods.FixMatch(lambda_u=2.0)}, folder=folder)
 
 
 def test_the_report_has_a_section_of_its_own(result, tmp_path):

@@ -1,16 +1,21 @@
 """The verdict's statistics against brute force, published examples, and their own error rates."""
 
+import warnings
+from dataclasses import astuple
 from itertools import product
 from math import comb, sqrt
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, multinomial
+from scipy.stats import bootstrap, multinomial, norm
 
 from fewlabels.errors import InputError
+from fewlabels.intervals import _chunks, nadeau_bengio, seeds_and_rows
 from fewlabels.verdict import (
     Verdict,
+    decide,
     judge_classes,
+    judge_masks,
     judge_numbers,
     mcnemar_midp,
     newcombe_paired,
@@ -82,6 +87,69 @@ def test_bootstrap_agrees_with_scipy():
     assert ours == pytest.approx(tuple(theirs), abs=0.02)
     assert paired_bootstrap(d, seed=3) == paired_bootstrap(d, seed=3)
     assert paired_bootstrap([0.3] * 7) == (0.3, 0.3)
+    assert paired_bootstrap([0.3]) == (0.3, 0.3)
+
+
+def slow_bca(d, n, seed, level):
+    """Efron's interval with the jackknife written out, on the resamples that one chunk draws."""
+    size = len(d)
+    rows = np.random.default_rng(seed).integers(0, size, (n, size))
+    means = np.array([sum(d[i] for i in row) / size for row in rows])
+    centre = sum(d) / size
+    below = sum(1.0 * (m < centre) + 0.5 * (m == centre) for m in means) / n
+    bias = norm.ppf(min(max(below, 0.5 / n), 1 - 0.5 / n))
+    left_out = np.array([(sum(d) - x) / (size - 1) for x in d])
+    apart = left_out.mean() - left_out
+    acceleration = sum(apart**3) / (6 * sum(apart**2) ** 1.5)
+    ends = []
+    for share in ((1 - level) / 2, (1 + level) / 2):
+        z = bias + norm.ppf(share)
+        ends.append(np.quantile(means, norm.cdf(bias + z / (1 - acceleration * z))))
+    return tuple(ends)
+
+
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_bootstrap_equals_the_slow_derivation(level):
+    rng = np.random.default_rng(0)
+    ties = rng.choice([-1.0, 0.0, 0.0, 2.0], 16)
+    for seed, (d, n) in enumerate([(rng.exponential(size=30), 2000), (ties, 500), *[(ties, 2)] * 12]):
+        assert paired_bootstrap(d, n, seed, level) == pytest.approx(slow_bca(d.tolist(), n, seed, level), abs=1e-9)
+    d = rng.exponential(size=30)
+    assert paired_bootstrap(d) == paired_bootstrap(d, 2000, 0, 0.95)
+
+
+def test_sign_flips_equal_the_slow_derivation():
+    d = np.random.default_rng(0).normal(0.2, 1, 25)
+    for options, n, seed in (({}, 1999, 0), ({"n": 300, "seed": 5}, 300, 5)):
+        signs = 2.0 * np.random.default_rng(seed).integers(0, 2, (n, 25), dtype=np.int8) - 1
+        larger = sum(abs(sum(row * d)) >= abs(sum(d)) for row in signs)
+        assert sign_flip_p(d, **options) == (1 + larger) / (n + 1)
+    assert sign_flip_p(np.full(30, 1e-9)) == 1 / 2000  # whatever the unit
+
+
+def test_draws_come_in_chunks_of_near_16_MB_and_none_too_many():
+    assert _chunks(5, 666_667) == [2, 2, 1]
+    assert _chunks(3, 3_000_000) == [1, 1, 1]
+    for n, width in ((1999, 1000), (2000, 7), (1, 1)):
+        assert sum(_chunks(n, width)) == n
+
+
+def test_single_precision_is_computed_in_double():
+    short = np.random.default_rng(0).normal(0.1, 1, (6, 40)).astype(np.float32)
+    long = short.astype(np.float64)
+    for statistic in (paired_bootstrap, sign_flip_p, lambda d: nadeau_bengio(d, 0.3)):
+        assert statistic(short[0]) == statistic(long[0])
+    assert seeds_and_rows(short) == seeds_and_rows(long)
+    for three in short.T[:20, :3]:  # few sums, so that the observed one must be met to the last bit
+        assert sign_flip_p(three) == sign_flip_p(np.float64(three))
+    for judge in (judge_numbers, judge_masks):
+        assert judge(short[0], short[1]) == judge(long[0], long[1])
+
+
+def test_gains_without_any_spread_have_no_scale():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert seeds_and_rows(np.full((3, 5), 0.25)) == (0.25, 0.25, 1.0)
 
 
 @pytest.mark.slow
@@ -161,6 +229,12 @@ def test_few_disagreements_need_no_labels():
     assert judge_classes(*table, disagreement=0.005).verdict == Verdict.CANNOT_TELL
     large = judge_classes(*rows(1000, 20, 2, 978), disagreement=0.005)
     assert large.verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert "0.5 % of these 2000 rows" in large.sentence
+    more = rows(1000, 20, 2, 978)
+    assert judge_classes(*more, disagreement=0.008).verdict == Verdict.HELPS
+    assert judge_classes(*more, disagreement=0.008, alpha=0.5).verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert judge_classes(*table, disagreement=0.0, pool=9).verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert judge_classes(*table, disagreement=0.01, pool=5000).verdict == Verdict.CANNOT_TELL  # not less than delta
 
 
 def test_false_alarms_by_exact_enumeration():
@@ -211,6 +285,73 @@ def test_verdict_of_numbers():
     assert better == judge_numbers(np.abs(error), -0.8 * error)
 
 
+@pytest.mark.parametrize("judge", [judge_numbers, judge_masks])
+def test_every_figure_of_a_bootstrapped_verdict(judge):
+    """Errors are better when small, scores when large; one tie, one row that is lost, gains above and below 1."""
+    rng = np.random.default_rng(0)
+    good, bad = rng.uniform(2, 3, 30), rng.uniform(3, 5, 30)
+    good[0], good[1] = bad[0], bad[1] + 0.25
+    baseline, candidate = (bad, good) if judge == judge_numbers else (good, bad)
+    gain = bad - good
+    said = judge(baseline, candidate, delta=0.02, alpha=0.1, seed=5)
+    name = "mean absolute error" if judge == judge_numbers else "mean IoU of an image"
+    figures = [
+        *(gain.mean(), *paired_bootstrap(gain, seed=5, level=0.9), 0.9, sign_flip_p(gain, seed=5), 30, 28, 1),
+        *(baseline.mean(), *paired_bootstrap(baseline, seed=5, level=0.9)),
+        *(candidate.mean(), *paired_bootstrap(candidate, seed=5, level=0.9)),
+    ]
+    assert astuple(said)[1:-3] == pytest.approx(figures)
+    assert (said.verdict, said.metric, said.delta) == (Verdict.HELPS, name, 0.02)
+    assert judge(baseline, candidate) == judge(
+        baseline, candidate, alpha=0.05, seed=0, delta=0.02 if "err" in name else 0.01
+    )
+    assert judge(baseline, candidate) != judge(baseline, candidate, seed=1)
+    even = rng.normal(0.1, 1, 30)
+    p_value = judge(3 + even, np.full(30, 3.0), seed=5).p_value
+    assert p_value == sign_flip_p(even, seed=5) != sign_flip_p(even)
+    assert judge(baseline[2:21], candidate[2:21]).verdict == Verdict.CANNOT_TELL
+    assert judge(baseline[2:22], candidate[2:22]).verdict == Verdict.HELPS
+
+
+def test_every_figure_of_a_verdict_on_classes():
+    said = judge_classes(*rows(40, 12, 4, 8), delta=0.02, alpha=0.1)
+    figures = [0.125, *newcombe_paired(40, 12, 4, 8, 0.9), 0.9, mcnemar_midp(12, 4), 64, 12, 4]
+    figures += [44 / 64, *wilson(44, 64, 0.9), 52 / 64, *wilson(52, 64, 0.9)]
+    assert astuple(said)[1:-3] == pytest.approx(figures)
+    assert (said.verdict, said.metric, said.delta) == (Verdict.HELPS, "accuracy", 0.02)
+    assert judge_classes(*(right.astype(int).tolist() for right in rows(40, 12, 4, 8)), delta=0.02, alpha=0.1) == said
+    assert said.sentence == (
+        "The unlabeled data helped: of these two fitted models, on these 64 rows, the one trained with unlabeled data "
+        "is right on 81.2 % and the baseline on 68.8 %, a difference of +12.5 points (90 % interval +2.1 to +22.7)."
+    )
+
+
+def test_what_is_said_of_masks_and_numbers():
+    score = np.full(20, 0.75)
+    assert judge_masks(score, score - 0.25).sentence == (
+        "The unlabeled data hurt: of these two fitted models, on these 20 images, the one trained with unlabeled data "
+        "reaches a mean IoU of 50.0 % an image and the baseline of 75.0 %, a difference of −25.0 points (95 % interval "
+        "over images −25.0 to −25.0)."
+    )
+    assert judge_masks(score[1:], score[1:]).sentence.endswith("). Fewer than 20 images are too few to say.")
+    assert judge_numbers(score, score + 0.25, alpha=0.1).sentence == (
+        "The unlabeled data hurt: of these two fitted models, on these 20 rows, the one trained with unlabeled data "
+        "misses by 1 on average and the baseline by 0.75; the error is lower by −0.25 (90 % interval −0.25 to −0.25)."
+    )
+    assert judge_numbers(score[1:], score[1:]).sentence.endswith("). Fewer than 20 rows are too few to say.")
+
+
+def test_limits_of_a_decision_belong_to_it():
+    """p of exactly alpha is an alarm, an interval that touches zero is none, and one that fills the floor is small."""
+    assert decide(0.05, 0.02, 0.09, 0.01, 0.05) == Verdict.HELPS
+    assert decide(0.0501, 0.02, 0.09, 0.01, 0.05) == Verdict.CANNOT_TELL
+    assert decide(0.05, -0.09, -0.02, 0.01, 0.05) == Verdict.HURTS
+    assert decide(0.0501, -0.09, -0.02, 0.01, 0.05) == Verdict.CANNOT_TELL
+    assert decide(0.01, 0.0, 0.09, 0.01, 0.05) == decide(0.01, -0.09, 0.0, 0.01, 0.05) == Verdict.CANNOT_TELL
+    assert decide(0.01, -0.01, 0.01, 0.01, 0.05) == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert decide(0.5, -0.011, 0.01, 0.01, 0.05) == decide(0.5, -0.01, 0.011, 0.01, 0.05) == Verdict.CANNOT_TELL
+
+
 def test_bad_input_is_refused():
     with pytest.raises(InputError, match="same rows"):
         judge_classes([True], [True, False])
@@ -218,5 +359,7 @@ def test_bad_input_is_refused():
         judge_classes([], [])
     with pytest.raises(InputError, match="NaN or infinite"):
         judge_numbers([1.0, np.nan], [1.0, 2.0])
-    with pytest.raises(InputError, match="between 0 and 1"):
-        judge_classes([True], [True], disagreement=3)
+    for share in (1.01, -0.01):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            judge_classes([True], [True], disagreement=share)
+    judge_classes([True], [True], disagreement=1.0)

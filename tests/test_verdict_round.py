@@ -3,6 +3,7 @@
 import csv
 import json
 from itertools import pairwise
+from math import log, sqrt
 
 import numpy as np
 import pytest
@@ -45,6 +46,7 @@ def test_questions_are_the_rows_of_disagreement_in_a_random_order():
     rows = asked.questions(1000)
     assert len(set(rows.tolist())) == len(rows) == 200
     assert (np.diff(rows) < 0).sum() > 60  # not sorted
+    assert asked.questions().tolist() == rows[:40].tolist()
     assert rows.tolist() == make(seed=3)[0].rows.tolist()
     assert rows.tolist() != make(seed=4)[0].rows.tolist()
 
@@ -87,7 +89,29 @@ def test_no_labels_are_needed_where_the_models_hardly_differ():
     assert make(differ=9)[0].verdict == Verdict.NO_PRACTICAL_DIFFERENCE
     assert make(differ=11)[0].verdict == Verdict.CANNOT_TELL
     assert make(differ=0)[0].verdict == Verdict.NO_PRACTICAL_DIFFERENCE
+    assert make(differ=11, delta=0.02)[0].verdict == Verdict.NO_PRACTICAL_DIFFERENCE
     assert "at most 0.9 points" in make(differ=9)[0].sentence
+
+
+def test_thresholds_belong_to_the_side_that_is_said(monkeypatch):
+    """E of exactly 20 decides; a gain or a disagreement of exactly delta is not smaller than delta."""
+    assert make(differ=10)[0].verdict == Verdict.CANNOT_TELL
+    asked, truth = make(differ=100, candidate_right=0.55)
+    answer(asked, truth, 100)
+    assert asked.gain == 0.01
+    assert asked.verdict == Verdict.HELPS
+    asked, _ = make()
+    asked.answer(asked.questions(1), [1])
+    for e_value, verdict in ((20.0, Verdict.HELPS), (np.nextafter(20.0, 0.0), Verdict.CANNOT_TELL)):
+        monkeypatch.setattr(VerdictRound, "e_value", e_value)
+        assert asked.verdict == verdict
+
+
+def test_equally_many_wins_and_losses_never_hurt():
+    asked, truth = make(differ=100, candidate_right=0.5, delta=0.0)
+    answer(asked, truth, 100)
+    assert asked.gain == 0
+    assert asked.verdict == Verdict.NO_PRACTICAL_DIFFERENCE
 
 
 def test_futility_stops_and_the_whole_disagreement_is_certain():
@@ -104,6 +128,18 @@ def test_futility_stops_and_the_whole_disagreement_is_certain():
     asked, truth = make(n_rows=1000, differ=100, candidate_right=0.56)
     answer(asked, truth, 100)
     assert asked.verdict == Verdict.HELPS  # g = 1.2 points exactly
+
+
+@pytest.mark.parametrize(("look", "risk", "lead"), [(40, 0.025, 0), (80, 0.0125, 8)])
+def test_futility_is_hoeffding_s_bound_with_half_the_risk_at_each_look(look, risk, lead):
+    share = 0.01 / (lead / look + sqrt(2 * log(2 / risk) / look))  # D / N at which delta is just out of reach
+    for differ, verdict in (
+        (int(share * 100_000), Verdict.NO_PRACTICAL_DIFFERENCE),
+        (int(share * 100_000) + 1, Verdict.CANNOT_TELL),
+    ):
+        asked, _ = make(n_rows=100_000, differ=differ)
+        asked.answer(asked.questions(look), [1] * lead + [0, 1] * ((look - lead) // 2))
+        assert asked.verdict == verdict
 
 
 def test_a_look_after_every_label_is_wrong_at_most_once_in_twenty():
@@ -133,7 +169,7 @@ def test_answers_may_not_be_chosen():
     shuffled = rows[::-1]
     asked.answer(shuffled, [truth[r] for r in shuffled.tolist()])
     again, _ = make()
-    again.answer(rows, np.array([truth[r] for r in rows.tolist()]))
+    again.answer(rows[:, None], np.array([truth[r] for r in rows.tolist()]))
     assert asked.labels == again.labels
     assert VerdictRound.from_dict(json.loads(json.dumps(again.to_dict()))).to_dict() == again.to_dict()
 
