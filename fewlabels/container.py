@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from fewlabels import __version__
-from fewlabels.errors import SaveError, UnsafeFileError
+from fewlabels.errors import ResourceError, SaveError, UnsafeFileError
 from fewlabels.files import read_json, write_file
 
 FORMAT = 1
@@ -106,8 +106,11 @@ def check_size(
     # a width times a depth: so many weights there are at least, and so long this takes even without memory
     possible = math.prod(map(int, network.split("-")[1:])) <= sum(map(math.prod, there.values()))
     if possible:
-        with torch.device("meta"):
-            module = build()
+        try:
+            with torch.device("meta"):
+                module = build()
+        except ResourceError:  # more weights than memory can hold, let alone this file
+            possible = False
     if not possible or there != {f"network.{name}": t.shape for name, t in module.state_dict().items()}:
         raise UnsafeFileError(f"the weights are not those of network={network[:60]!r} for rows of shape {shape}.")
 

@@ -249,7 +249,7 @@ def test_bad_input_is_refused():
         fl.compare_anomalies(X, y, X, np.where(y == 1, -1, np.where(np.arange(len(y)) < 160, -1, 0)))
     with pytest.raises(InputError, match="3 labeled anomalies.*4 or more"):
         fl.compare_anomalies(X, np.where(np.arange(len(y)) < 3, 1, -1))
-    with pytest.raises(InputError, match="y_test has 3 labels"):
+    with pytest.raises(InputError, match="X_test has 240 rows, y_test has 3. Give one label for each row"):
         fl.compare_anomalies(X, y, X, [0, 1, 1], detector=fl.DeepSAD(**QUICK))
     with pytest.raises(OptionError, match="holdout=2 should be"):
         fl.compare_anomalies(X, y, holdout=2)

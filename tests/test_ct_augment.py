@@ -223,5 +223,5 @@ def test_the_command_line_and_files_know_it(tmp_path):
 
 
 def test_tables_are_refused_with_a_sentence():
-    with pytest.raises(fl.errors.InputError, match="Images need"):
+    with pytest.raises(fl.errors.OptionError, match="CTAugment.* is for images, and X is a table"):
         run(data=table()[:2])

@@ -450,7 +450,7 @@ BAD_OPTIONS = [
     ({"heads": 4}, "gcn has no heads; gat does"),
     ({"hops": 4}, "gcn has no hops; appnp, sgc does"),
     ({"architecture": "sgc", "width": 4}, "sgc has no width"),
-    ({"width": 0}, "width=0 should be a whole number of at least 1"),
+    ({"width": 0}, "width=0 should be a whole number from 1 to 16384"),
     ({"dropout": 1.0}, "dropout=1.0 should be"),
     ({"steps": 0}, "steps=0 should be"),
     ({"lr": -1.0}, "lr=-1.0 should be"),

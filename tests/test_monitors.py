@@ -307,7 +307,7 @@ def test_both_models_of_a_comparison_do_without_the_same_labels(monkeypatch):
 
 @pytest.mark.parametrize(
     ("watch_labels", "message"),
-    [(5, "would leave class 0, which has 5 labels"), (-1, "whole number of at least 1"), (1.5, "whole number")],
+    [(5, "would leave class 0, which has 5 labels"), (-1, "whole number of at least 0"), (1.5, "whole number")],
 )
 def test_how_many_labels_can_be_kept_back(watch_labels, message):
     x, y = table()

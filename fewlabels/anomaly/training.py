@@ -51,7 +51,7 @@ class Plan:
         # BatchNorm compares the rows of a batch, and a centre at 0 invites a collapse
         for name, least in {"latent": 1, "pretrain_steps": 0, "steps": 1, "batch_size": 2}.items():
             check_number(name, getattr(self, name), least, whole=True)
-        for name, most in {"eta": 1e6, "lr": 1e3, "weight_decay": 1e3}.items():
+        for name, most in {"eta": 1e6, "lr": 1e6, "weight_decay": 1e6}.items():
             check_number(name, getattr(self, name), 0, most)
         check_number("eps", self.eps, 1e-9, 1e3)
 
