@@ -129,7 +129,7 @@ def test_sparse_rows_where_only_dense_ones_are_taken(dense):
 def test_sparse_rows_where_they_are_taken(cell):
     what = {np.inf: "inf", 1e39: "a value too large for float32"}.get(cell, "NaN")
     message = (
-        f"X has {what} in 1 of its stored cells (first: row 17, column 2). Impute or rescale them, or drop the rows."  # noqa: E501
+        f"X has {what} in 1 of its stored cells (first: row 17, column 2). Impute or rescale them, or drop the rows."
     )
     for name, entrance in entrances("classes").items():
         if name not in ("DeepClassifier", "NoisyStudent", "GaussianMixtureClassifier", "VAEClassifier", "compare deep"):

@@ -18,7 +18,9 @@ from fewlabels.files import write_file
 QUICK = ("--set", "steps=2", "--quiet")
 
 
-@pytest.mark.parametrize("name", ["two words", "ünï/漢字", "--set", "a;b'c\"d$(x)", "n" * 200], ids=lambda name: name[:9])
+@pytest.mark.parametrize(
+    "name", ["two words", "ünï/漢字", "--set", "a;b'c\"d$(x)", "n" * 200], ids=lambda name: name[:9]
+)
 def test_names_of_files_and_folders(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     place = Path(f"./{name}")
