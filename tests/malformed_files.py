@@ -94,6 +94,13 @@ def cut_parquet(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def parquet_noise(path: Path) -> None:
+    import pyarrow as pa
+
+    offsets = np.arange(5, dtype=np.int32)
+    parquet(n=pa.Array.from_buffers(pa.string(), 4, [None, pa.py_buffer(offsets), pa.py_buffer(b"\xffabc")]))(path)
+
+
 def save(path: Path, pixels: Any, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     (pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)).save(path, **options)
@@ -239,6 +246,7 @@ TABLES = {
     "Parquet that is none": File("t.parquet", write(b"hello"), UnsafeFileError, "{path} is no readable Parquet file (…). Write it anew."),
     "Parquet nested": File("t.parquet", parquet(n=[[1]] * 4), InputError, "{path}: column 'n' holds list<…>; cells are numbers, texts, dates, true or false. Leave the column out or unpack it."),
     "Parquet bytes": File("t.parquet", parquet(n=[b"\xff"] * 4), InputError, "{path}: column 'n' holds binary; cells are numbers, texts, dates, true or false. Leave the column out or unpack it."),
+    "Parquet text that is none": File("t.parquet", parquet_noise, UnsafeFileError, "{path} is no readable Parquet file (…Invalid UTF8…). Write it anew."),
     "Parquet inf": File("t.parquet", parquet(n=[np.inf, 1.0, 2.0, 3.0]), InputError, f"{{path}}: column 'n' has inf in row 0, which no float can hold or is infinite {_SUCH}"),
 }
 _GOOD = {"X": np.eye(4), "y": [0, 1, -1, -1]}

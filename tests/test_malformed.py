@@ -119,6 +119,14 @@ def test_what_is_taken_is_taken_everywhere_and_with_the_same_words(name):
             assert not [w for w in seen.warned if w.startswith("RuntimeWarning")], f"{entrance}: {seen.warned}"
 
 
+@pytest.mark.parametrize("mark", [-1, None, "", np.nan])
+def test_detectors_need_no_label(mark):
+    for cls in (fl.DeepSAD, fl.DeepSVDD):
+        assert attempt(lambda cls=cls: quick(cls()).fit(X, [mark] * bad.N)).error is None
+    message = "y has 0 labeled anomalies (1); without a test set 4 or more are needed, for some…"
+    check(lambda: entrances("anomalies")["compare_anomalies"](X, [mark] * bad.N), InputError, message, str(mark))
+
+
 @pytest.mark.parametrize("dense", ["DeepClassifier", "NoisyStudent", "GaussianMixtureClassifier", "VAEClassifier"])
 def test_sparse_rows_where_only_dense_ones_are_taken(dense):
     message = "X is sparse, but dense data is required. Use X.toarray() if it fits in memory, or a classical estimator that takes sparse input."  # noqa: E501

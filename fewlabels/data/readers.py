@@ -150,6 +150,7 @@ def _read_parquet(path: Path) -> tuple[Columns, list[str]]:
         if unpacked > memory_to_spare():
             raise ResourceError(f"{path} unpacks to {unpacked / 1e6:.0f} MB, more memory than is to spare.")
         table = file.read()
+        table.validate(full=True)  # offsets within their buffers, texts in UTF-8
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
