@@ -120,7 +120,7 @@ def by_hand(only):
     mutants = tomllib.loads((ROOT / "benchmarks" / "mutants.toml").read_text())["mutant"]
     with tempfile.TemporaryDirectory() as folder:
         copy, whole = Path(folder), set()
-        for part in ("fewlabels", "tests", "docs"):
+        for part in ("fewlabels", "tests"):
             shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", copy)
         missed = []

@@ -1,7 +1,9 @@
 """The verified file, and which checkpoints are kept, taken and refused."""
 
+import hashlib
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from fewlabels import identity, parts
+from fewlabels import __version__, identity, parts
 from fewlabels.checkpoint import Checkpoints, gather, restore
 from fewlabels.container import pack, read_container, write_container
 from fewlabels.data.images import ImageFiles
@@ -203,6 +205,73 @@ def test_the_last_save_of_an_interrupted_training_is_tried_three_times(tmp_path,
     nowhere.save_if_due(Step(10, {}, {}), history)
 
 
+def small_saver(folder, here=None):
+    net = Net(nn.Linear(1, 1), Classes(3))
+    watched = Watched(np.arange(0), torch.empty(0), torch.empty(0), 3)
+    return Saver(folder, {"settings": {}}, here or {"threads": "1"}, net, sgd(net.student, 0.1, 0.0), watched)
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16"])
+def test_what_a_checkpoint_says_beside_the_tensors(precision, tmp_path):
+    saver = small_saver(tmp_path)
+    saver.net.autocast = precision and torch.bfloat16
+    saver.before, saver.failures = 100.0, 2
+    state = {"a": torch.arange(2), "b": {"c": torch.ones(1)}}
+    history = History(400, [{"step": 2.0, "loss": float("nan")}], [{"loss": 0.5}])
+    saver._save(Step(3, {}, state), history)
+    about, tensors = read_container(tmp_path / "checkpoint" / "step-000000003.safetensors", "checkpoint")
+    assert about.pop("seconds") == pytest.approx(100, abs=10)
+    assert about == {
+        "identity": {"settings": {}},
+        "environments": [{"threads": "1"}],
+        "step": 3,
+        "precision": precision,
+        "state": {"a": "state.a", "b": {"c": "state.b.c"}},
+        "history": [{"step": 2.0, "loss": "nan"}],
+        "pending": [{"loss": 0.5}],
+        "watched": saver.watched.plain(),
+    }
+    names = {"student.weight", "student.bias", "teacher.weight", "teacher.bias", "state.a", "state.b.c"}
+    assert set(tensors) == names
+    assert (saver.failures, saver.saved_step) == (0, 3)
+    other = small_saver(tmp_path, {"threads": "2"})
+    with pytest.warns(UserWarning, match=r"\(threads 1 then, 2 now\)"):
+        back, step, entries = other.resume(state, 400, torch.device("cpu"))
+    assert (step, other.net.autocast) == (3, precision and torch.bfloat16)
+    assert other.before == pytest.approx(100, abs=10)
+    assert other.environments == [{"threads": "1"}, {"threads": "2"}]
+    assert str(entries.entries) == "[{'step': 2.0, 'loss': nan}]"
+    assert entries.pending() == [{"loss": 0.5}]
+    assert torch.equal(back["b"]["c"], state["b"]["c"])
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 2.0, "loss": NaN}\n'
+
+
+def test_metrics_are_written_anew_with_a_checkpoint_after_they_could_not_be(tmp_path):
+    saver, history = small_saver(tmp_path), History(9, [{"step": 1.0}, {"step": 2.0}], [])
+    saver._save(Step(2, {}, {}), history)
+    assert not (tmp_path / "metrics.jsonl").exists()  # nothing was amiss
+    saver.metrics_whole = False
+    saver.write_metrics({"step": 3.0})
+    saver._save(Step(3, {}, {}), history)
+    assert saver.metrics_whole
+    saver.write_metrics({"step": 4.0})
+    saver.write_metrics(None)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1.0}\n{"step": 2.0}\n{"step": 4.0}\n'
+
+
+def test_an_old_checkpoint_that_cannot_be_removed_is_no_failure(tmp_path, monkeypatch):
+    def keep(path):
+        raise OSError("busy")
+
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"step": 1}, {})
+    checkpoints.save(2, {"step": 2}, {})
+    monkeypatch.setattr(Path, "unlink", lambda path, **more: keep(path) if path.suffix == ".safetensors" else None)
+    checkpoints.save(3, {"step": 3}, {})
+    assert len(names(tmp_path)) == 3
+    assert Checkpoints(tmp_path).load()[0] == {"step": 3}
+
+
 # --- what a checkpoint belongs to -------------------------------------------------------------
 
 
@@ -309,8 +378,21 @@ def test_values_are_told_apart_by_what_they_are_and_not_by_where():
     assert not any(" at 0x" in text for text in told)
     assert identity.told_apart(tensor) == identity.told_apart(tensor.clone().requires_grad_())
     assert identity.told_apart(parts.PerClass(0.9)) == "PerClass(tau=0.9,warmup=True)"
+    assert identity.told_apart([1, 2]) == hashlib.sha256(b"12").hexdigest()
     assert identity.told_apart(nn.ReLU) == "torch.nn.modules.activation.ReLU"
     assert identity.told_apart(functions()[-4]) == f"partial({identity.told_apart(np.min)},(),{{'axis': 0}})"
+
+
+def test_an_environment_is_versions_processor_device_and_threads():
+    assert identity.environment(torch.device("cpu")) == {
+        "fewlabels": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "instruction set": torch.backends.cpu.get_cpu_capability(),
+        "device": "cpu",
+        "threads": "1",
+    }
 
 
 def test_sets_in_code_are_the_same_in_another_process():
@@ -352,7 +434,7 @@ def test_data_is_told_apart_by_rows_shape_labels_and_paths():
     labels = (np.array([0, 1]), np.arange(2), np.array([0, 1]), "image")
     given = [
         door(x, y), door(x, [0, 1, -1, 1, -1, -1]), door(x, [0, 1, 0, -1, -1, -1]), door(x[:, ::-1], y),
-        door(x.reshape(6, 2, 2), y), *(Partial(each, *labels) for each in files),
+        door(x.reshape(6, 2, 2), y), door(x.reshape(6, 4, 1), y), *(Partial(each, *labels) for each in files),
     ]  # fmt: skip
     assert len({identity.data_hash(each) for each in given}) == len(given)
     assert identity.data_hash(given[0]) == identity.data_hash(door(np.asfortranarray(x), y))
