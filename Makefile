@@ -44,6 +44,7 @@ results: $(VENV)/.dev
 	$(BIN)/python benchmarks/monitors.py --docs
 	$(BIN)/python benchmarks/anomalies.py --docs
 	$(BIN)/python benchmarks/cora.py --docs
+	$(BIN)/python benchmarks/shift.py --docs
 	$(BIN)/python benchmarks/summary.py
 	$(BIN)/python benchmarks/two_moons.py
 

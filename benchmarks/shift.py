@@ -223,11 +223,11 @@ def picture(rows, names):
             panel.plot(values, np.full(len(values), at), "o", ms=4, color=colour, alpha=0.5)
             panel.plot(values.mean(), at, "|", ms=16, mew=2.5, color=colour) if len(values) else None
         panel.set_title(name, fontsize=11)
-        panel.set_xlabel("accuracy on the target, %")
         panel.grid(axis="x", color="#ddd", lw=0.6)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(WAYS)), [f"{method} + {adapt}" if adapt else method for method, adapt in WAYS])
     panels[0].invert_yaxis()
+    figure.supxlabel("accuracy on the target, %", fontsize=10)
     figure.savefig(PAGE.parent / "_static" / "shift.png", dpi=110)
 
 
