@@ -123,9 +123,7 @@ def test_what_is_taken_is_taken_everywhere_and_with_the_same_words(name):
 def test_detectors_need_no_label(mark):
     for cls in (fl.DeepSAD, fl.DeepSVDD):
         assert attempt(lambda cls=cls: quick(cls()).fit(X, [mark] * bad.N)).error is None
-    message = (
-        "y has 0 labeled anomalies (1); without a test set 4 or more are needed, for some…"
-    )
+    message = "y has 0 labeled anomalies (1); without a test set 4 or more are needed, for some…"
     check(lambda: entrances("anomalies")["compare_anomalies"](X, [mark] * bad.N), InputError, message, str(mark))
 
 
