@@ -320,6 +320,7 @@ RUN_FILES = {
     "encoder.json, empty": ("encoder.json", json.dumps({"medians": {}, "categories": {}, "dropped": {}}).encode(), _NO_ENCODER),
     "encoder.json, infinite": ("encoder.json", b'{"medians": {"x1": 1e999}, "categories": {}, "dropped": {}}', _NO_ENCODER),
     "encoder.json, no category": ("encoder.json", b'{"medians": {}, "categories": {"x1": []}, "dropped": {}}', _NO_ENCODER),
+    "encoder.json, a category twice": ("encoder.json", b'{"medians": {}, "categories": {"x1": ["a", "a"]}, "dropped": {}}', _NO_ENCODER),
     "encoder.json, a list": ("encoder.json", b"[]", _NO_ENCODER),
     "round.json, cut": ("round.json", b"{", "{path} is damaged (…). Run the comparison again."),
     "round.json, deep": ("round.json", b"[" * 100_000, "{path} is damaged (nested too deeply). Run the comparison again."),

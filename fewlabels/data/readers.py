@@ -151,7 +151,7 @@ def _read_parquet(path: Path) -> tuple[Columns, list[str]]:
             raise ResourceError(f"{path} unpacks to {unpacked / 1e6:.0f} MB, more memory than is to spare.")
         table = file.read()
         table.validate(full=True)  # offsets within their buffers, texts in UTF-8
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a column's name
         if isinstance(error, PermissionError):
             raise
         raise UnsafeFileError(f"{path} is no readable Parquet file ({error}). Write it anew.") from error

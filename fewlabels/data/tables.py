@@ -159,8 +159,10 @@ class TableEncoder:
             medians = {str(k): float(v) for k, v in state["medians"].items()}
             categories = {str(k): [str(v) for v in values] for k, values in state["categories"].items()}
             dropped = {str(k): str(v) for k, v in state["dropped"].items()}
-            if not np.isfinite(list(medians.values())).all() or not all(categories.values()):
-                raise ValueError("a median that is not finite, or a column without categories")
+            if not np.isfinite(list(medians.values())).all():
+                raise ValueError("a median that is not finite")
+            if not all(values and len(values) == len(set(values)) for values in categories.values()):
+                raise ValueError("a column without categories, or with one twice")
             if not medians and not categories:
                 raise ValueError("no column")
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
