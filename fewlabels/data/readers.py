@@ -146,7 +146,9 @@ def _read_parquet(path: Path) -> tuple[Columns, list[str]]:
         ) from error
     try:
         file = pq.ParquetFile(path)
-        unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        groups = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+        # that is as they are encoded: a value repeated a billion times takes a few bytes there, and 8 a row here
+        unpacked = max(groups, 8 * file.metadata.num_rows * file.metadata.num_columns)
         if unpacked > memory_to_spare():
             raise ResourceError(f"{path} unpacks to {unpacked / 1e6:.0f} MB, more memory than is to spare.")
         table = file.read()
