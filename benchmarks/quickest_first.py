@@ -1,4 +1,4 @@
-"""A pytest plugin for mutation.py: a mutant gets the tests that reach it, the quickest first: 20, and as many as five
+"""A pytest plugin for mutation.py: a mutant gets the tests that reach it, the quickest first: 20, and as many as ten
 seconds hold.
 
 No test of two threads: mutants run in forks of one process, and a pool of threads from before a fork is dead in it.
@@ -10,7 +10,7 @@ import os
 from itertools import accumulate
 from pathlib import Path
 
-TESTS, SECONDS = 20, 5
+TESTS, SECONDS = 20, 10
 
 
 def pytest_collection_modifyitems(items):

@@ -105,6 +105,7 @@ def test_values_that_files_cannot_hold_are_refused_when_written(tmp_path):
         (b"\xff\xfe{\x00", "utf-8"),
         (b"", "Expecting value"),
     ],
+    ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_strict_json(text, words):
     with pytest.raises(ValueError, match=words):
