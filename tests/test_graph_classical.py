@@ -275,7 +275,7 @@ BAD_GRAPHS = [
     (with_edge(2, 3, np.nan), r"1 weights that are NaN or infinite \(first: row 2, column 3\)\. Drop these edges or"),
     (
         with_edge(2, 3, -1.0),
-        r"1 negative weights \(first: row 2, column 3\)\. Weights .*: 0 \(no edge\) or more\. Mend",
+        r"1 negative weights \(first: row 2, column 3\)\. Weights .*: 0 \(no edge\) or more\. M",
     ),
     (with_edge(2, 2, 1.0), r"1 edges from a row to itself \(first: row 2, column 2\)\. Remove them: affinity\.setdiag"),
     (with_edge(2, 3, 1.0), r"2 weights that differ from their mirror image \(first: row 2, column 3\)"),
