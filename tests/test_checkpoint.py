@@ -182,6 +182,50 @@ def test_a_checkpoint_comes_after_thirty_seconds_and_at_the_end(tmp_path, monkey
     assert done == [2, 4, 10]
 
 
+def test_the_third_save_in_a_row_that_fails_ends_a_training_but_not_one_that_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+
+    def full(step, history):
+        raise SaveError("no room.")
+
+    def fails(step, words):
+        with pytest.warns(UserWarning, match=words):
+            saver.save_if_due(Step(step, {}, {}), history)
+
+    saver, history = Saver(tmp_path, {}, {}, None, None, None), History(10, [], [])
+    monkeypatch.setattr(saver, "_save", full)
+    fails(1, r"no room\. Training goes on; the checkpoint is tried again\. There is no checkpoint yet\.")
+    saver.saved_step = 7
+    fails(2, r"The last checkpoint is of step 7\.")
+    with pytest.raises(SaveError, match=r"no room\. That was failure 3 in a row\. The last checkpoint is of step 7\."):
+        saver.save_if_due(Step(3, {}, {}), history)
+    fails(10, "no room")
+
+
+@pytest.mark.parametrize(
+    ("steps", "at"),
+    [(1, [1]), (3, [1, 2, 3]), (200, range(1, 201)), (201, [*range(2, 201, 2), 201]), (401, [*range(3, 400, 3), 401])],
+)
+def test_a_history_has_at_most_200_points_and_the_last_step(steps, at):
+    history = History(steps, [], [])
+    for number in range(1, steps + 1):
+        history.add(Step(number, {"loss": float(number)}, {}))
+    assert [entry["step"] for entry in history.entries] == list(at)
+    before = [0, *at]
+    means = [(before[i] + 1 + before[i + 1]) / 2 for i in range(len(before) - 1)]  # of every step in between
+    assert [entry["loss"] for entry in history.entries] == means
+
+
+def test_metrics_that_cannot_be_written_are_said_once(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    saver = Saver(tmp_path, {}, {}, None, None, None)
+    with pytest.warns(UserWarning, match=rf"cannot write {tmp_path}/metrics\.jsonl: Is a directory\. Training goes on"):
+        saver.write_metrics({"step": 1.0})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saver.write_metrics({"step": 2.0})
+
+
 def test_the_last_save_of_an_interrupted_training_is_tried_three_times(tmp_path, monkeypatch):
     saver, tried = Saver(tmp_path, {}, {}, None, None, None), []
     step, history = Step(7, {}, {}), History(10, [], [])
@@ -435,7 +479,8 @@ def test_data_is_told_apart_by_rows_shape_labels_and_paths():
     labels = (np.array([0, 1]), np.arange(2), np.array([0, 1]), "image")
     given = [
         door(x, y), door(x, [0, 1, -1, 1, -1, -1]), door(x, [0, 1, 0, -1, -1, -1]), door(x[:, ::-1], y),
-        door(x.reshape(6, 2, 2), y), door(x.reshape(6, 4, 1), y), *(Partial(each, *labels) for each in files),
+        door(x.reshape(6, 2, 2), y), door(x.reshape(6, 4, 1), y), door(x, y, domain=[1, 1, -1, -1, -1, 1]),
+        door(x, y, domain=[1, 1, -1, -1, 1, -1]), *(Partial(each, *labels) for each in files),
     ]  # fmt: skip
     assert len({identity.data_hash(each) for each in given}) == len(given)
     assert identity.data_hash(given[0]) == identity.data_hash(door(np.asfortranarray(x), y))
@@ -464,6 +509,9 @@ def test_state_of_any_form_comes_back_and_momentum_keeps_its_layout():
     assert torch.equal(back["a"]["b.c"], state["a"]["b.c"])
     assert torch.equal(back["grown"], state["grown"])
     assert back["grown"].data_ptr() != tensors["state.grown"].data_ptr()
+    elsewhere = restore(other, fresh, tensors, listed, torch.device("meta"))
+    assert elsewhere["a"]["b.c"].is_meta
+    assert elsewhere["grown"].is_meta
     for a, b in zip(net.student.parameters(), other.student.parameters(), strict=True):
         one, two = optimizer.state[a]["momentum_buffer"], fresh.state[b]["momentum_buffer"]
         assert torch.equal(one, two)

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import killing
 import numpy as np
@@ -143,6 +144,19 @@ def test_dev_full_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(SaveError, match="No space left on device"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_a_pipe_or_a_device_is_written_into_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    write_file(pipe, b"content")
+    assert os.read(end, 100) == b"content"
+    os.close(end)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+    with pytest.raises(SaveError, match=r"cannot write into /dev/full: No space left on device\."):
+        write_file(Path("/dev/full"), b"x")
 
 
 def test_a_limit_on_file_sizes_leaves_the_checkpoint_before(tmp_path):
