@@ -175,6 +175,7 @@ def test_a_checkpoint_comes_after_thirty_seconds_and_at_the_end(tmp_path, monkey
     clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
     monkeypatch.setattr("fewlabels.saver.time", clock)
     saver = Saver(tmp_path, {}, {}, None, None, None)
+    assert saver.before == 0.0
     monkeypatch.setattr(saver, "_save", lambda step, history: done.append(step.number))
     for number, at in ((1, 30.0), (2, 30.5), (3, 60.5), (4, 60.75), (9, 61.0), (10, 61.25)):
         now[0] = at

@@ -107,6 +107,19 @@ def test_the_folder_is_flushed_after_the_rename(tmp_path, monkeypatch):
     assert seen[1] == str(tmp_path)
 
 
+def test_a_temporary_file_that_cannot_be_removed_hides_no_error(tmp_path, monkeypatch):
+    def busy(path, **more):
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr(Path, "unlink", busy)
+    write_file(tmp_path / "a", b"x")
+    Disk(monkeypatch, 2)
+    with pytest.raises(SaveError, match="No space left"):
+        write_file(tmp_path / "a", b"new")
+    files.remove_stale(tmp_path)
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
 def test_a_file_system_that_does_not_flush_folders_is_put_up_with(tmp_path, monkeypatch):
     real = os.fsync
 
@@ -201,6 +214,10 @@ def test_targets_that_cannot_be_files(tmp_path):
     for path in (tmp_path / "folder", tmp_path / "file" / "below", tmp_path / ("n" * 256)):
         with pytest.raises(SaveError, match="cannot write"):
             write_file(path, b"new")
+    for name, words in (("n" * 256, "its name is too long"), ("a\0b", "its name holds a zero byte")):
+        with pytest.raises(SaveError, match=rf"^cannot write '.*': {words}\. Choose another one\.$"):
+            write_file(tmp_path / name, b"new")
+        files.remove_stale(tmp_path / name)  # nothing can be left there
     longest = tmp_path / ("n" * 255)
     write_file(longest, b"new")
     assert sorted(p.name[:6] for p in tmp_path.iterdir()) == ["file", "folder", "nnnnnn"]
