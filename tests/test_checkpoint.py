@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from fewlabels import __version__, identity, parts
+from fewlabels import __version__, container, identity, parts
 from fewlabels.checkpoint import Checkpoints, gather, restore
 from fewlabels.container import pack, read_container, write_container
 from fewlabels.data.images import ImageFiles
@@ -71,8 +71,37 @@ def test_anybody_can_read_the_tensors_and_the_manifest(tmp_path):
     with safe_open(tmp_path / "file", "pt") as file:
         manifest = read_json(file.metadata()["manifest"])
         assert torch.equal(file.get_tensor("floats"), TENSORS["floats"])
-    assert manifest["members"]["floats"]["shape"] == [3, 4]
+    floats = TENSORS["floats"].numpy()
+    hashed = hashlib.sha256(floats.tobytes()).hexdigest()
+    assert manifest["members"]["floats"] == {"dtype": "float32", "shape": [3, 4], "sha256": hashed}
+    assert manifest["members"]["half"]["dtype"] == "bfloat16"
     assert manifest["kind"] == "model"
+
+
+def test_a_member_that_was_changed_or_is_of_another_type_is_named_with_the_file(tmp_path):
+    path = tmp_path / "file"
+    for other in (torch.ones(2), torch.zeros(2, dtype=torch.int32), torch.zeros(1, 2)):
+        write_container(path, "model", {}, {"b": torch.zeros(2)})
+        with safe_open(path, "pt") as file:
+            about, metadata = file.get_tensor("about.json"), file.metadata()
+        save_file({"b": other, "about.json": about}, path, metadata)
+        with pytest.raises(UnsafeFileError, match=rf"^{path} is damaged: b is not what was written\."):
+            read_container(path, "model")
+
+
+def test_plain_values_have_a_largest_size_that_is_written_and_read(monkeypatch, tmp_path):
+    size = len(json.dumps({"a": "xxx"}))
+    monkeypatch.setattr(container, "_MOST_ABOUT", size)
+    write_container(tmp_path / "file", "model", {"a": "xxx"}, {})
+    assert read_container(tmp_path / "file", "model")[0] == {"a": "xxx"}
+    with pytest.raises(SaveError, match=f"the model has {size + 1} bytes of names and settings; files hold {size}"):
+        pack("model", {"a": "xxxx"}, {})
+    monkeypatch.setattr(container, "_MOST_ABOUT", size - 1)
+    words = rf"^{tmp_path}/file: about\.json has {size} bytes; files hold {size - 1}"
+    with pytest.raises(UnsafeFileError, match=words):
+        read_container(tmp_path / "file", "model")
+    with pytest.raises(UnsafeFileError, match=r"about\.json has 3 bytes"):  # bytes are what it has to be
+        container._about(torch.zeros(3), tmp_path)
 
 
 def test_members_that_were_added_are_named(tmp_path):

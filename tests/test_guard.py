@@ -276,6 +276,10 @@ def test_looking_is_one_transfer_for_many_steps(monkeypatch):
     assert looks == []
     guard.look()
     assert looks == [(49, 2)]
+    for step in range(50):  # and without being asked after fifty
+        assert len(looks) == 1
+        guard.see(step, 0.1, torch.zeros(()), None)
+    assert looks == [(49, 2), (50, 2)]
 
 
 def test_on_the_cpu_the_optimizer_is_the_plain_one():
