@@ -34,7 +34,8 @@ def shares(view: View) -> Finding:
         return Finding("shares", "skipped", None, too_few(view))
     given, estimated = _both(view)
     moved = float(np.abs(given - estimated).sum() / 2)
-    order = np.argsort(-np.abs(given - estimated), kind="stable")[:_SHOWN]
+    # rounded, since two classes always differ by as much as each other
+    order = np.argsort(-np.abs(given - estimated).round(9), kind="stable")[:_SHOWN]
     list_of = "; ".join(f"{view.name(k)!r} {_percent(given[k])} and {_percent(estimated[k])}" for k in order)
     most = " (those that differ most)" if len(given) > _SHOWN else ""
     text = (
