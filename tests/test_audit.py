@@ -15,8 +15,9 @@ from scipy.stats import binom, ks_2samp
 
 import fewlabels as fl
 from fewlabels.audits import CHECKS
-from fewlabels.audits.duplicates import contradicting, row_ids
-from fewlabels.audits.features import features
+from fewlabels.audits.auditing import Audit
+from fewlabels.audits.duplicates import _by_nature, contradicting, row_ids
+from fewlabels.audits.features import _small, features
 from fewlabels.audits.finding import Finding, Suspicion, decide, holm
 from fewlabels.audits.neighbors import agreement, neighbors
 from fewlabels.audits.open_set import Strangers, distances, halves, open_set, strangers
@@ -314,6 +315,25 @@ def test_features_of_each_kind():
     assert all(np.sqrt((f**2).mean()) == pytest.approx(1) for f in (wide, sparse, pixels))
 
 
+@pytest.mark.parametrize(("height", "width", "step"), [(16, 9, 1), (17, 20, 2), (35, 20, 3), (2, 40, 3)])
+def test_larger_images_are_averaged_over_blocks_until_no_side_is_above_16(height, width, step):
+    images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    found = _small(images)
+    high, wide = max(1, height // step), max(1, width // step)
+    assert found.shape == (2, high, wide, 3)
+    for i, row, column, channel in product(range(2), range(high), range(wide), range(3)):
+        block = images[i, row * step : (row + 1) * step, column * step : (column + 1) * step, channel]
+        assert found[i, row, column, channel] == pytest.approx(np.float64(block).mean())
+
+
+def test_features_of_sparse_rows_depend_on_the_seed_alone():
+    rng = np.random.default_rng(0)
+    x, rows = csr_array(rng.random((90, 300)) * (rng.random((90, 300)) < 0.1)), np.arange(90)
+    one = features(x, rows, seed=3)[0]
+    assert np.array_equal(one, features(x, rows, seed=3)[0])
+    assert not np.array_equal(one, features(x, rows, seed=4)[0])
+
+
 def test_an_encoder_is_used_and_checked():
     images = np.random.default_rng(0).integers(0, 255, (60, 8, 8), dtype=np.uint8)
     y = np.where(np.arange(60) < 30, np.arange(60) % 2, -1)
@@ -408,6 +428,12 @@ def test_rows_that_repeat_by_nature_are_no_leak_but_more_copies_than_that_are():
     x = rng.normal(size=(400, 3))
     x[1] = x[0]
     assert fl.audit(x, y, x[50:150])["duplicates"].level == "stop"
+
+
+def test_as_many_copies_as_in_a_shuffle_are_by_nature():
+    same = np.zeros(5, dtype=np.int64)  # every shuffle has as many
+    assert _by_nature(same, same, np.random.default_rng(0))
+    assert not _by_nature(np.arange(5), np.arange(5), np.random.default_rng(0))
 
 
 def test_equal_rows_with_two_labels_are_found():
@@ -982,6 +1008,44 @@ def test_bad_input_is_named(options, error, message):
 
 
 # The value, its pages, compare and the command line
+
+
+def test_an_audit_as_text_and_as_plain_values():
+    words = "word " * 30
+    findings = (
+        Finding("duplicates", "stop", 0.25, words, {"copies": 3}, (4, 7)),
+        Finding("shift", "look", None, "Look here."),
+        Finding("shares", "ok", 0.5, "Fine."),
+        Finding("open_set", "skipped", None, "Not checked."),
+    )
+    found = Audit(findings, None, {"labeled": 1200, "unlabeled": 30, "seconds": 1.5})
+    first, blank, *lines = str(found).splitlines()
+    assert (
+        first
+        == found.summary
+        == ("1,200 labeled and 30 unlabeled rows, 4 checks: 1 to mend first, 1 to look at, 1 fine.")
+    )
+    assert blank == ""
+    assert (
+        lines
+        == [
+            f"STOP           duplicates       {words[:74]}",  # lines of 110, so that 15 words have room beside the head
+            f"{' ' * 32}{words[:74]}",
+            "LOOK           shift            Look here.",
+            "ok             shares           Fine.",
+            "skipped        open_set         Not checked.",
+        ]
+    )
+    assert found.to_dict() == {
+        "format": "fewlabels audit 1", "worst": "stop", "labeled": 1200, "unlabeled": 30, "seconds": 1.5,
+        "findings": [
+            {"check": f.check, "level": f.level, "value": f.value, "text": f.text, "evidence": f.evidence,
+             "rows": list(f.rows)} for f in findings
+        ],
+    }  # fmt: skip
+    calm = Audit(findings[2:], None, {"labeled": 1, "unlabeled": 0})
+    assert calm.summary == "1 labeled and 0 unlabeled rows, 2 checks: 1 fine."
+    assert [calm.worst, Audit(findings[1:], None, {}).worst, Audit((), None, {}).worst] == ["ok", "look", "ok"]
 
 
 def test_an_audit_is_read_in_many_ways(tmp_path):
