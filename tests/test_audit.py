@@ -1,6 +1,7 @@
 """The audit: each statistic against a slow derivation, provoked findings, harmless data, kinds of data, the pages."""
 
 import json
+import time
 from importlib import import_module
 from itertools import product
 from math import comb, factorial, prod
@@ -271,6 +272,11 @@ def test_round_needed_is_the_first_size_with_the_power():
         assert all(power(smaller, win) < 0.8 for smaller in range(1, m))
 
 
+def test_where_every_row_is_a_win_six_prove_it():
+    """Five of five have p = 1/16, six of six 1/32."""
+    assert round_needed(0.1, 0.1) == 6
+
+
 def test_equal_rows_have_equal_numbers():
     x = np.array([[1.0, 0.0], [1.0, -0.0], [2.0, 0.0]])
     ids, test = row_ids(x, np.array([[2.0, 0.0], [9.0, 9.0]]))
@@ -428,6 +434,20 @@ def test_rows_that_repeat_by_nature_are_no_leak_but_more_copies_than_that_are():
     x = rng.normal(size=(400, 3))
     x[1] = x[0]
     assert fl.audit(x, y, x[50:150])["duplicates"].level == "stop"
+
+
+def test_copies_are_found_whichever_side_is_sparse():
+    x, y, _ = made()
+    for train, test in ((csr_array(x), x[:2]), (x, csr_array(x[:2])), (csr_array(x), csr_array(x[:2]))):
+        assert fl.audit(train, y, test)["duplicates"].level == "stop"
+
+
+def test_rows_that_repeat_are_told_and_no_reason_to_look():
+    x, y, _ = made()
+    x[-1] = x[-2]
+    found = fl.audit(x, y)["duplicates"]
+    assert found.level == "ok"
+    assert found.text == ("No row has two labels; 1 rows of X repeat an earlier one. There is no test set to look at.")
 
 
 def test_as_many_copies_as_in_a_shuffle_are_by_nature():
@@ -923,6 +943,10 @@ def test_numbers_have_no_classes():
     levels = {f.check: f.level for f in found}
     for check in ("imbalance", "power", "predicted_shift", "shares", "neighbors"):
         assert levels[check] == "not applicable"
+    for check in ("imbalance", "shares", "neighbors"):
+        assert found[check].text == "The labels are numbers, not classes."
+    assert found["power"].text.startswith("For numbers this depends on how the errors of the two models are spread")
+    assert found["schema"].text.startswith("300 rows, 100 of them labeled; the labels are numbers. ")
     assert levels["provenance"] == "skipped"
     assert levels["shift"] == levels["open_set"] == "ok"
     assert fl.audit(x, np.where(np.arange(300) < 9, x[:, 0], np.nan))["scarcity"].level == "look"
@@ -998,7 +1022,7 @@ def test_images_on_disk(tmp_path):
         ({"y_test": [0]}, InputError, "y_test was given without X_test"),
         ({"X_test": np.zeros((3, 6)), "y_test": [0, 1]}, InputError, "X_test has 3 rows and y_test 2 labels"),
         ({"X_test": np.zeros((2, 6)), "y_test": [0, -1]}, InputError, "X_test has 2 rows and y_test 1 labels"),
-        ({"X_test": np.zeros((3, 5))}, InputError, "5 features"),
+        ({"X_test": np.zeros((3, 5))}, InputError, "X_test: X has 5 features, .*the audit's X"),
         ({"task": "colours"}, OptionError, "task='colours'"),
     ],
 )
@@ -1008,6 +1032,18 @@ def test_bad_input_is_named(options, error, message):
 
 
 # The value, its pages, compare and the command line
+
+
+def test_facts_of_an_audit():
+    x, y, _ = made()
+    began = time.perf_counter()
+    found = fl.audit(x, y, x[200:210] + 1, random_state=3)
+    assert 0 < found.facts.pop("seconds") <= time.perf_counter() - began
+    assert found.facts == {
+        "labeled": 100, "unlabeled": 200, "test rows": 10, "labeled rows looked at": 100,
+        "unlabeled rows looked at": 200, "features": "the columns, standardized", "random_state": 3,
+    }  # fmt: skip
+    assert fl.audit(x, y).facts["test rows"] == 0
 
 
 def test_an_audit_as_text_and_as_plain_values():
