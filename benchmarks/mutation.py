@@ -67,6 +67,9 @@ def prepare(group):
         "pytest_add_cli_args": ["-p", "quickest_first"],
         "pytest_add_cli_args_test_selection": [f"tests/{test}.py" for test in tests],
         "use_git_change_detection": False,
+        # a loop without end has a minute more than all tests that reach the function
+        "timeout_multiplier": 1.0,
+        "timeout_constant": 60.0,
     }
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     text = (ROOT / "pyproject.toml").read_text()

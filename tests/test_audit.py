@@ -715,6 +715,21 @@ def test_what_a_shift_holds():
     assert f"is told in {100 * found.auc:.0f} % of pairs" in said.calm.text
 
 
+def test_adapting_is_named_where_it_can_be_tried_and_rows_were_not_chosen_to_differ():
+    x, y, _ = made()
+    x[100:, 4] += 2
+    numbers = np.where(y < 0, np.nan, x[:, 0])
+
+    def named(x, y, provenance="unknown", task="classes"):
+        view = look_at(partial(x, y, task=task, sparse=True), provenance=provenance)
+        return "fl.DeepClassifier(adapt='mmd')" in shift(view).alarm.text
+
+    said = {provenance: named(x, y, provenance) for provenance in ("unknown", "random", "balanced", "active")}
+    assert said == {"unknown": True, "random": True, "balanced": False, "active": False}
+    assert not named(csr_array(x), y)
+    assert not named(x, numbers, task="numbers")
+
+
 def test_columns_that_differ_most():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(120, 9)), np.where(np.arange(120) < 60, np.arange(120) % 2, -1)
