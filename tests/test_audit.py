@@ -30,6 +30,7 @@ from fewlabels.audits.shares import matters, mlls, shares
 from fewlabels.audits.shift import auc, differing_columns, gaussian_kernel, largest_gap, mmd, shift
 from fewlabels.audits.view import look_at
 from fewlabels.cli import main
+from fewlabels.data.images import ImageFiles
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.neighbors import nearest
 from fewlabels.intervals import smallest_detectable, wilson
@@ -135,6 +136,11 @@ def test_fold_matched_probabilities_come_from_models_that_saw_neither_side():
     assert (again[4] == p_l[4]).all()
 
 
+def test_a_model_trained_on_one_class_says_that_class():
+    x = np.zeros((4, 2))
+    assert trained(x, np.array([1, 1, 1, 1]), 3)(x[:2]).tolist() == [[0, 1, 0]] * 2
+
+
 def test_bbsd_equals_scipy_and_bonferroni():
     rng = np.random.default_rng(0)
     a, b = rng.dirichlet([1, 2, 3], 40), rng.dirichlet([1, 3, 3], 90)
@@ -142,6 +148,7 @@ def test_bbsd_equals_scipy_and_bonferroni():
     tests = [ks_2samp(a[:, k], b[:, k], method="asymp") for k in range(3)]
     assert p == pytest.approx(min(1, 3 * min(t.pvalue for t in tests)))
     np.testing.assert_allclose(gaps, [t.statistic for t in tests])
+    assert bbsd(a, a)[0] == 1.0
     p, _ = bbsd(a[:, :1] * [1, -1] + [0, 1], b[:, :1] * [1, -1] + [0, 1])  # two classes are one question
     assert p == pytest.approx(tests[0].pvalue)
 
@@ -338,6 +345,23 @@ def test_features_of_sparse_rows_depend_on_the_seed_alone():
     one = features(x, rows, seed=3)[0]
     assert np.array_equal(one, features(x, rows, seed=3)[0])
     assert not np.array_equal(one, features(x, rows, seed=4)[0])
+
+
+def test_an_encoder_makes_the_features():
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    rows = np.arange(5, 60, 2)
+    out, words = features(x, rows, lambda given: given[:, :2] * 10)
+    assert words == "your encoder's features, standardized"
+    np.testing.assert_allclose(out, features(x[:, :2], rows)[0])
+
+
+def test_features_of_images_on_disk_are_those_of_their_pixels(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
+    paths = tuple(str(tmp_path / f"{i}.png") for i in range(12))
+    for path, image in zip(paths, pixels, strict=True):
+        Image.fromarray(image[:, :, 0]).save(path)
+    rows = np.array([1, 2, 5, 7, 8, 11])
+    np.testing.assert_array_equal(features(ImageFiles(paths, (8, 8), 1), rows)[0], features(pixels, rows)[0])
 
 
 def test_an_encoder_is_used_and_checked():
@@ -622,6 +646,15 @@ def test_what_strangers_are_counted():
     assert said.calm.text.startswith(percent)
     assert "; about 10 % were to be expected." in said.alarm.text
     assert "; 10 % were to be expected." in said.calm.text
+
+
+def test_open_set_lists_equally_far_rows_in_their_order():
+    x, y, _ = made(200)
+    x[100:] = 50.0  # all of one place
+    view = nulls.view_of(x, y)
+    far = distances(view.features_l, view.features_u, view.rng("open_set"))[1]
+    expected = sorted(range(100), key=lambda i: (-far[i], i))[:12]
+    assert open_set(view).alarm.rows == tuple(100 + i for i in expected)
 
 
 @pytest.mark.parametrize(("strange", "large"), [(60, True), (59, False)])
@@ -1013,8 +1046,6 @@ def test_the_same_audit_twice_and_the_global_random_state_untouched():
 
 
 def test_images_on_disk(tmp_path):
-    from fewlabels.data.images import ImageFiles
-
     rng, paths = np.random.default_rng(0), []
     for i in range(40):
         paths.append(str(tmp_path / f"{i}.png"))
