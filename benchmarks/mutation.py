@@ -132,10 +132,11 @@ def by_hand(only):
             text = file.read_text()
             assert text.count(mutant["before"]) == 1, f"{mutant['name']}: stands {text.count(mutant['before'])} times"
             if tests not in whole:
-                assert passes(copy, tests), f"{tests} fails without a mistake"
+                said = failure(copy, tests)
+                assert not said, f"{tests} fails without a mistake:\n{said[-3000:]}"
                 whole.add(tests)
             file.write_text(text.replace(mutant["before"], mutant["after"]))
-            noticed = not passes(copy, tests)
+            noticed = bool(failure(copy, tests))
             file.write_text(text)
             print(f"{'noticed' if noticed else 'MISSED '}  {mutant['file']:<26}{mutant['name']}", flush=True)
             missed += [] if noticed else [mutant["name"]]
@@ -143,14 +144,15 @@ def by_hand(only):
     return missed
 
 
-def passes(copy, tests):
+def failure(copy, tests):
+    """What pytest says when a test fails, nothing when all pass."""
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *shlex.split(tests)]
     command = [f"tests/{word}" if word.endswith(".py") else word for word in command]
     done = subprocess.run(
         command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)}, capture_output=True, timeout=900, check=False
     )
     assert done.returncode in (0, 1, 2), done.stdout.decode()
-    return done.returncode == 0
+    return done.stdout.decode() if done.returncode else ""
 
 
 def report(group, sample):

@@ -273,6 +273,7 @@ def test_a_training_outlives_one_failure_wherever_it_is_and_can_be_gone_on_with(
         assert model.history_ == whole.history_
         assert np.array_equal(model.predict_proba(x), whole.predict_proba(x))
         assert not list(folder.rglob("*.fewlabels-tmp"))
+        assert Checkpoints(folder / "checkpoint").load() is not None
         again = killing.make("fixmatch", folder)[1].fit(x, y)
         assert again.history_ == whole.history_
         assert np.array_equal(again.predict_proba(x), whole.predict_proba(x))
