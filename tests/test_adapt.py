@@ -128,6 +128,20 @@ def test_shrinking_all_features_does_not_lower_mmd():
     assert mmd(source, target).item() == pytest.approx(mmd(source / 100, target / 100).item(), rel=1e-6)
 
 
+def test_the_width_of_the_kernel_has_no_gradient():
+    """Or features could shrink the kernel in place of their discrepancy."""
+    a, b = (torch.from_numpy(x).requires_grad_() for x in features(3))
+    rows, n, m = torch.cat([a, b]), len(a), len(b)
+    apart = (rows[:, None] - rows[None]).square().sum(-1)
+    width = apart.detach()[~torch.eye(n + m, dtype=torch.bool)].median().item()
+    kernel = sum(torch.exp(-apart / (c * width)) for c in (0.25, 0.5, 1, 2, 4)) / 5
+    off = kernel - torch.eye(n + m)
+    held = off[:n, :n].sum() / (n * (n - 1)) + off[n:, n:].sum() / (m * (m - 1)) - 2 * kernel[:n, n:].mean()
+    found = torch.autograd.grad(mmd(a, b), (a, b))
+    for one, other in zip(found, torch.autograd.grad(held, (a, b)), strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_rows_that_are_all_equal_give_finite_gradients():
     x = torch.ones(4, 3, requires_grad=True)
     for term in TERMS.values():
