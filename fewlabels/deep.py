@@ -53,6 +53,7 @@ class _Deep(BaseEstimator):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
     ) -> None:
         self.method = method
         self.network = network
@@ -68,6 +69,7 @@ class _Deep(BaseEstimator):
         self.folder = folder
         self.verbose = verbose
         self.random_state = random_state
+        self.on_nonfinite = on_nonfinite
 
     def baseline(self) -> Self:
         """The same estimator on the labels alone: same network, augmentation, steps and optimizer."""
@@ -135,6 +137,8 @@ class DeepClassifier(ClassifierMixin, _Deep):
     folder : where metrics.jsonl and checkpoints go; the same call goes on with an interrupted run there
     verbose : "auto" and True show progress (a bar, or in logs a line now and then), False nothing
     random_state : seed; the same seed, versions, threads and device give the same bits
+    on_nonfinite : at a loss, gradient or weight that is not finite: "raise" a `DivergenceError`; or "rollback", up to
+        three times, to the start, with half the learning rate each time and a warning
 
     Attributes
     ----------
@@ -172,6 +176,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
         class_balanced: bool = False,
         logit_adjustment: float = 0.0,
         watch_labels: int = 0,
@@ -194,6 +199,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
             folder=folder,
             verbose=verbose,
             random_state=random_state,
+            on_nonfinite=on_nonfinite,
         )
         self.class_balanced = class_balanced
         self.logit_adjustment = logit_adjustment
@@ -302,6 +308,7 @@ class DeepRegressor(RegressorMixin, _Deep):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
     ) -> None:
         _Deep.__init__(
             self,
@@ -319,6 +326,7 @@ class DeepRegressor(RegressorMixin, _Deep):
             folder=folder,
             verbose=verbose,
             random_state=random_state,
+            on_nonfinite=on_nonfinite,
         )
 
     def fit(self, X: Any, y: Any) -> Self:

@@ -106,6 +106,11 @@ def as_estimator(method: Any, task: str, steps: int | None, device: str, verbose
         raise OptionError(f"task={task!r}; expected 'classes', 'numbers' or 'masks'.")
     given = isinstance(method, DeepClassifier | DeepRegressor | DeepSegmenter | NoisyStudent | Classical)
     candidate = clone(method) if given else make(default_method(task) if method is None else method, task)
+    if candidate.get_params(deep=False).get("on_nonfinite") == "rollback":
+        raise OptionError(
+            "on_nonfinite='rollback' could train one of two models with another learning rate than the other, which "
+            "is then part of what is compared. Set lr instead."
+        )
     if isinstance(candidate, Classical) or given:
         if steps is not None or device != "auto":
             raise OptionError("steps and device go on the estimator: a deep one given as method= has them.")

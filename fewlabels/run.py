@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ from fewlabels.train import sgd, train
 _CHUNK, _CHUNK_PIXELS = 256, 2**20
 # Steps when none are asked for. Found on rows held out of the training sets: see the concepts page.
 _STEPS = {"table": 500, "image": 1000}
+_ROLLBACKS = 3
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,14 @@ class Options:
     logit_adjustment: float = 0.0
     watch_labels: int = 0
     adapt: Adaptation | None = None
+    on_nonfinite: str = "raise"
 
     def __post_init__(self) -> None:
         choose_device(self.device)
         if not isinstance(self.precision, str) or self.precision not in ("auto", "float32", "bfloat16"):
             raise OptionError(f"precision={self.precision!r}; expected 'auto', 'float32' or 'bfloat16'.")
+        if not isinstance(self.on_nonfinite, str) or self.on_nonfinite not in ("raise", "rollback"):
+            raise OptionError(f"on_nonfinite={self.on_nonfinite!r}; expected 'raise' or 'rollback'.")
         own = not isinstance(self.augment, str | type | Graphs) and callable(getattr(self.augment, "weak", None))
         if not own and not (isinstance(self.augment, str) and self.augment in ("auto", "none")):
             raise OptionError(
@@ -213,6 +218,31 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     ----------
     y : targets of the labeled rows as the task wants them (L,)
     """
+    rollbacks = _ROLLBACKS if options.on_nonfinite == "rollback" else 0
+    for number in range(rollbacks):
+        slower = _slower(options, number)
+        try:
+            return _fit_once(partial, task, y, slower, number)
+        except DivergenceError as error:
+            warnings.warn(
+                f"{error} As on_nonfinite='rollback', training begins anew with lr={slower.lr / 2:.3g}.", stacklevel=4
+            )
+    return _fit_once(partial, task, y, _slower(options, rollbacks), rollbacks)
+
+
+def _slower(options: Options, number: int) -> Options:
+    """Half the learning rate for each training that diverged, and a run folder inside that of the first.
+
+    From the start and not from a checkpoint: where that lies depends on the clock, and the same seed must give the same
+    bits.
+    """
+    if not number:
+        return options
+    folder = None if options.folder is None else Path(options.folder) / f"rollback-{number}"
+    return dataclasses.replace(options, lr=options.lr / 2**number, folder=folder)
+
+
+def _fit_once(partial: Partial, task: Task, y: NDArray[Any], options: Options, rollbacks: int) -> Run:
     method = options.method
     recipes.check_task(method, task.name)
     if task.name != "classes" and (options.class_balanced or options.logit_adjustment):
@@ -253,6 +283,8 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     }
     if sides is not None:
         facts |= {"source_rows": len(sides[0]), "target_rows": len(sides[1])}
+    if rollbacks:
+        facts |= {"rollbacks": rollbacks, "learning_rate": options.lr}
     if pool.weights is not None:
         facts["effective_labels"] = effective_labels(pool.weights)
     return Run(network, scaling, history, facts, findings)

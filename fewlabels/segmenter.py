@@ -80,6 +80,7 @@ class DeepSegmenter(_Deep):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
     ) -> None:
         # scikit-learn reads the parameters off this signature, hence the repetition
         _Deep.__init__(
@@ -98,6 +99,7 @@ class DeepSegmenter(_Deep):
             folder=folder,
             verbose=verbose,
             random_state=random_state,
+            on_nonfinite=on_nonfinite,
         )
 
     def fit(self, X: Any, y: Any) -> Self:
