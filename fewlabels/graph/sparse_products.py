@@ -12,10 +12,17 @@ from fewlabels.graph.ranking import Search
 class SparseProducts(Search):
     """All products of a block of sparse queries with the sparse rows x."""
 
+    block_scores = 8_000_000
+
+    @staticmethod
+    def bytes_per_score(n: int, k: int) -> float:
+        """A score, its place in the sparse product, a copy to find the k-th largest in, and whether it is enough."""
+        return 30
+
     def __init__(self, x: csr_array, k: int) -> None:
         self.x, self.k, self.columns = x, k, csr_array(x.T)
         self.half = np.asarray((x * x).sum(axis=1)).ravel() / 2
-        self.block = max(1, 8_000_000 // x.shape[0])
+        self.block = max(1, self.block_scores // x.shape[0])
 
     def candidates(self, queries: csr_array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
