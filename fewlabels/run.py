@@ -269,6 +269,8 @@ def _check_memory(partial: Partial, net: Net, options: Options) -> None:
     weights = n_weights(net.student) * (WEIGHT if options.folder is None else WEIGHT_SAVED)
     step = step_bytes(net.student, shape, options.batch_size * copies, half=net.autocast is not None)
     step += together * AUGMENTED * math.prod(shape)
+    # a prediction keeps no layer for a gradient, but takes more rows at a time
+    step = max(step, step_bytes(net.student, shape, 2 * _chunk(partial.x) // 5))
     check_memory(
         weights + step + _kept_bytes(partial, net.task, options.batch_size * (1 + options.unlabeled_ratio)),
         f"training network={describe(options.network)!r} on {options.batch_size * copies:,} rows a step",
