@@ -139,6 +139,23 @@ def test_block_size_changes_no_bit(block, monkeypatch, precision):
     assert (found.distance == whole.distance).all()
 
 
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_many_equal_rows_are_looked_at_a_few_at_a_time_and_change_no_bit(form, monkeypatch):
+    x = form(ROWS["all equal"])
+    whole = nearest(x, 10)
+    looked, real = [], ranking.ranked
+    monkeypatch.setattr(ranking, "ranked", lambda *args: looked.append(len(args[2])) or real(*args))
+    nearest(x, 10)
+    assert looked == [200 * 199]
+    monkeypatch.setattr(ranking, "MOST_PAIRS", 1000)
+    found = nearest(x, 10)
+    assert (found.index == whole.index).all()
+    assert (found.distance == whole.distance).all()
+    # four times what is looked for, at the least
+    assert max(looked[1:]) <= 4 * 11 * 50
+    assert sum(looked[1:]) == 200 * 199
+
+
 def test_threads_change_no_bit(precision):
     x = np.random.default_rng(0).normal(size=(2000, 40)).round(1)
     before, found = torch.get_num_threads(), []

@@ -66,6 +66,12 @@ def graph(kind, n, width, k, n_neighbors, **options):
     return model, x, few(n, k), copies * x.nbytes + 100 * n * n_neighbors + 80 * n * k + 152 * MB
 
 
+def equal_rows():
+    model, x, y, stated = graph(fl.LabelPropagation, 30_000, 20, 3, 10)
+    x[100:3000] = 0.0
+    return model, x, y, stated
+
+
 def million():
     """A million rows of 32 columns, which lie near a surface of three dimensions as real ones do near some."""
     model, x, y, stated = graph(fl.LabelPropagation, 1_000_000, 32, 3, 10)
@@ -109,7 +115,7 @@ def bayes():
 def bayes_sparse():
     x, k = random_array((50_000, 400), density=0.5, format="csr", rng=rng), 3
     held = x.data.nbytes + x.indices.nbytes
-    model = fl.NaiveBayesClassifier(distribution="multinomial", max_iter=1, folds=2, verbose=False)
+    model = fl.NaiveBayesClassifier(distribution="bernoulli", max_iter=1, folds=2, verbose=False)
     return model, x, few(50_000, k), 5 * held + 48 * k * (50_000 + 400)
 
 
@@ -265,6 +271,7 @@ CASES = {
     "graph of many columns": lambda: graph(fl.LabelPropagation, 20_000, 1000, 3, 10),
     "graph by cosines": lambda: graph(fl.LabelPropagation, 20_000, 1000, 3, 10, metric="cosine"),
     "graph of many classes": lambda: graph(fl.LabelSpreading, 60_000, 3, 60, 10),
+    "graph of equal rows": equal_rows,
     "graph of a million rows": million,
     "kernel": kernel,
     "linear": linear,

@@ -122,16 +122,22 @@ class Products(Search):
         out += bound
         return out
 
-    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
         scores, bound = self.bounded(queries)
         top = self.rounding.maxima(scores, self.group).T
         off = self.off(top, bound)
         enough = np.partition(top - off, -self.k, axis=1)[:, -self.k]
         off += top
-        query, group = np.nonzero(off >= enough[:, None])
+        enough_groups = off >= enough[:, None]
+        if self.too_many(int(np.count_nonzero(enough_groups)), len(queries)):
+            return None
+        query, group = np.nonzero(enough_groups)
         members = self.rounding.members(scores, self.group, query, group)
-        member, hit = np.nonzero(members + self.off(members, bound[query, group]) >= enough[query])
+        near_enough = members + self.off(members, bound[query, group]) >= enough[query]
+        if self.too_many(int(np.count_nonzero(near_enough)), len(queries)):
+            return None
+        member, hit = np.nonzero(near_enough)
         rows = self.columns[member * (len(self.columns) // self.group) + group[hit]]
         keep = np.flatnonzero(rows >= 0)
         keep = keep[np.argsort(query[hit[keep]], kind="stable")]

@@ -24,12 +24,15 @@ class SparseProducts(Search):
         self.half = np.asarray((x * x).sum(axis=1)).ravel() / 2
         self.block = max(1, self.block_scores // x.shape[0])
 
-    def candidates(self, queries: csr_array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def candidates(self, queries: csr_array) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
         scores = (queries @ self.columns).toarray() - self.half
         norm = np.asarray((queries * queries).sum(axis=1)).ravel()
         # far more than the rounding of float64, far less than a distance between neighbors
         bound = 1e-11 * (norm + self.half.max()) + 1e-300
         enough = np.partition(scores, -self.k, axis=1)[:, -self.k] - 2 * bound
-        query, row = np.nonzero(scores >= enough[:, None])
+        near = scores >= enough[:, None]
+        if self.too_many(int(np.count_nonzero(near)), queries.shape[0]):
+            return None
+        query, row = np.nonzero(near)
         return query, row
