@@ -18,6 +18,7 @@ from fewlabels.augment import Augmentation
 from fewlabels.calibration import cooled, temperature
 from fewlabels.data.inputs import Form, check_X, remember_form
 from fewlabels.data.labels import read_labels
+from fewlabels.data.memory import memory_errors
 from fewlabels.errors import InputError, OptionError
 from fewlabels.method import Method
 from fewlabels.networks import Network
@@ -222,10 +223,11 @@ class DeepClassifier(ClassifierMixin, _Deep):
         ------
         InputError : the data cannot be used; OptionError : an option cannot; DivergenceError : the loss blew up
         """
-        several = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
-        if domain is not None and self.adapt is None:
-            warnings.warn("domain= is used by adapt=, which is None: all rows are treated alike.", stacklevel=2)
-        return self.learn(partial_matrix(X, y) if several else partial(X, y, task="classes", domain=domain))
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            several = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
+            if domain is not None and self.adapt is None:
+                warnings.warn("domain= is used by adapt=, which is None: all rows are treated alike.", stacklevel=2)
+            return self.learn(partial_matrix(X, y) if several else partial(X, y, task="classes", domain=domain))
 
     def learn(self, data: Partial) -> Self:
         """`fit` for rows that are through the door already."""
@@ -331,12 +333,13 @@ class DeepRegressor(RegressorMixin, _Deep):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on all rows of X; NaN in y marks unlabeled rows. Errors as in `DeepClassifier.fit`."""
-        data = partial(X, y, task="numbers")
-        mean, std = float(data.y.mean()), float(data.y.std()) or 1.0
-        self._fit(data, Numbers(), ((data.y - mean) / std).astype(np.float32))
-        self.target_mean_, self.target_std_ = mean, std
-        self.transduction_ = self._units(self.run_.outputs(data.x))
-        self.transduction_[data.labeled] = data.y
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            data = partial(X, y, task="numbers")
+            mean, std = float(data.y.mean()), float(data.y.std()) or 1.0
+            self._fit(data, Numbers(), ((data.y - mean) / std).astype(np.float32))
+            self.target_mean_, self.target_std_ = mean, std
+            self.transduction_ = self._units(self.run_.outputs(data.x))
+            self.transduction_[data.labeled] = data.y
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:

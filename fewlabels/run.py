@@ -22,12 +22,12 @@ from fewlabels.adapt.importance import effective_labels
 from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation, CTAugment, Graphs, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.augment.ct_augment import Learnt
-from fewlabels.batches import Pool, batches
+from fewlabels.batches import AHEAD, Pool, batches
 from fewlabels.checkpoint import check_finite
 from fewlabels.data.images import ImageFiles
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.devices import choose_device, choose_precision, devices_here, memory_errors, reuse_memory
-from fewlabels.errors import DivergenceError, OptionError, ResourceError
+from fewlabels.data.memory import check_memory, memory_errors
+from fewlabels.devices import choose_device, choose_precision, devices_here, reuse_memory
+from fewlabels.errors import DivergenceError, OptionError
 from fewlabels.identity import data_hash, environment, settings
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
@@ -35,6 +35,7 @@ from fewlabels.monitors import EARLY, MONITORS, Seen
 from fewlabels.monitors.looks import EVERY, Watched, sample
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.networks.bias_free import RowEncoder
+from fewlabels.networks.sizes import AUGMENTED, WEIGHT, WEIGHT_SAVED, n_weights, step_bytes
 from fewlabels.networks.split import Split, split
 from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
@@ -252,17 +253,18 @@ def _fit_once(partial: Partial, task: Task, y: NDArray[Any], options: Options, r
     if task.name != "classes" and options.adapt is not None:
         raise OptionError(f"adapt is for one class a row, not for {task.name}.")
     sides = None if options.adapt is None else partial.sides()
-    _check_batch(partial, options)
     partial, y, truth = _keep_back(partial, y, options)
     if options.logit_adjustment:
         task = adjusted(task.n_outputs, y, options.logit_adjustment)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
     device = choose_device(options.device)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors():
+    mend = "Lower batch_size, or take a smaller network."
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors(mend):
         torch.manual_seed(options.seed)
-        scaling = learn_scaling(partial)
         net = _make_net(partial, task, options, device)
+        _check_memory(partial, net, options)
+        scaling = learn_scaling(partial)
         pool = _make_pool(partial, scaling, y, device, sides, options)
         history, findings, seconds = _train(net, pool, scaling, partial, truth, task, options, device)
         network = net.teacher.joined() if isinstance(net.teacher, Split) else net.teacher
@@ -275,7 +277,7 @@ def _fit_once(partial: Partial, task: Task, y: NDArray[Any], options: Options, r
         "seed": options.seed,
         "steps": options.steps,
         "network": describe(options.network),
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": n_weights(network),
         "device": str(device),
         "precision": "float32" if net.autocast is None else str(net.autocast).removeprefix("torch."),
         "threads": torch.get_num_threads(),
@@ -290,15 +292,37 @@ def _fit_once(partial: Partial, task: Task, y: NDArray[Any], options: Options, r
     return Run(network, scaling, history, facts, findings)
 
 
-def _check_batch(partial: Partial, options: Options) -> None:
-    """Refuse a step whose inputs alone would not fit; what a network makes of them comes on top."""
-    rows = options.batch_size * (1 + options.unlabeled_ratio)
-    needed, spare = 4 * rows * math.prod(row_shape(partial)), memory_to_spare()
-    if needed > spare:
-        raise ResourceError(
-            f"the rows of one step would take {needed / 1e9:.3g} GB of memory; {spare / 1e9:.3g} GB are to spare. "
-            f"Lower batch_size={options.batch_size} or unlabeled_ratio={options.unlabeled_ratio}."
-        )
+def _check_memory(partial: Partial, net: Net, options: Options) -> None:
+    """Refuse a training that would take too much, as the page on reliability counts it."""
+    method, shape = options.method, row_shape(partial)
+    passes = getattr(method, "passes", len(method.augment))
+    copies = 1 + len(getattr(method, "augment_x", ())) + options.unlabeled_ratio * passes
+    together = options.batch_size * (options.unlabeled_ratio if method.augment else 1)
+    weights = n_weights(net.student) * (WEIGHT if options.folder is None else WEIGHT_SAVED)
+    step = step_bytes(net.student, shape, options.batch_size * copies, half=net.autocast is not None)
+    step += together * AUGMENTED * math.prod(shape)
+    # a prediction keeps no layer for a gradient, but takes more rows at a time
+    step = max(step, step_bytes(net.student, shape, 2 * _chunk(partial.x) // 5))
+    check_memory(
+        weights + step + _kept_bytes(partial, net.task, options.batch_size * (1 + options.unlabeled_ratio)),
+        f"training network={describe(options.network)!r} on {options.batch_size * copies:,} rows a step",
+        f"Lower batch_size={options.batch_size} or unlabeled_ratio={options.unlabeled_ratio}, or take a smaller "
+        "network or fewer rows.",
+    )
+
+
+def _kept_bytes(partial: Partial, task: Task, rows: int) -> int:
+    """What rows take as they are kept, and what the network says of each in the end.
+
+    Float32 columns, float64 once while they are standardized; levels of pixels. Of images in files, `rows` a step, for
+    as many steps as are decoded ahead.
+    """
+    x, masks = partial.x, isinstance(task, Masks)
+    said = 12 * math.prod(x.shape[:3]) if masks else 8 * len(x) * task.n_outputs
+    if isinstance(x, ImageFiles):
+        return said + AHEAD * rows * math.prod(x.shape[1:])
+    as_they_are = x.dtype == np.uint8 and x.shape[3] == 1
+    return said + (0 if as_they_are else int(x.size) * (8 if partial.kind == "table" else 1))
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:

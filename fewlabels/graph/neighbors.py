@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from fewlabels.data.memory import check_memory, held_bytes
 from fewlabels.errors import OptionError
 from fewlabels.graph.approximate import by_index, faiss_is_here
-from fewlabels.graph.memory import must_fit
 from fewlabels.graph.products import Products
 from fewlabels.graph.ranking import Neighbors, Search
 from fewlabels.graph.sparse_products import SparseProducts
+from fewlabels.graph.threads import n_threads
 from fewlabels.graph.tree import by_tree
 from fewlabels.progress import Verbose
 
 # With more rows and more queries than this, an approximate index is used where there is one.
 EXACT = 100_000
+MEND = "Use fewer rows or columns, or a smaller n_neighbors."
 # A k-d tree visits most of its leaves when there are more columns; below 1,000 rows it gains nothing.
 TREE_COLUMNS, TREE_ROWS = 8, 1000
 # Scores per second of the exact search on two cores, for the warning only.
@@ -72,7 +74,7 @@ def nearest(x: Any, k: int, queries: Any = None, *, seed: int = 0, verbose: Verb
     """
     own = queries is None
     n_queries = (x if own else queries).shape[0]
-    _check_memory(x, n_queries, k)
+    check_memory(search_bytes(x, n_queries, k), f"the neighbors of {n_queries:,} rows", MEND)
     many, dense = min(x.shape[0], n_queries) > EXACT, not issparse(x)
     if dense and x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
         return by_tree(x, k, queries)
@@ -89,11 +91,16 @@ def _exact(search: Search, queries: Any, own: bool, verbose: Verbose) -> Neighbo
     return Neighbors(index, distance, 1.0, "exact")
 
 
-def _check_memory(x: Any, n_queries: int, k: int) -> None:
-    size = x.data.nbytes * 3 if issparse(x) else x.nbytes
-    # rounded copies of x; neighbors, distances and the graph's edges in both directions; blocks
-    need = size + n_queries * k * 100 + 4e8
-    must_fit(need, f"the neighbors of {n_queries:,} rows", "Use fewer rows or columns, or a smaller n_neighbors.")
+def search_bytes(x: Any, n_queries: int, k: int) -> float:
+    """What the search takes, and the graph made of what it finds.
+
+    x rounded, in an index or transposed; 100 bytes for each neighbor: row, distance, an edge in both directions and
+    its copies; the scores of a block in each thread.
+    """
+    n_scores, kind = x.shape[0] * n_queries, SparseProducts if issparse(x) else Products
+    block = min(n_scores, kind.block_scores) * kind.bytes_per_score(x.shape[0], k)
+    size = 3 * held_bytes(x) if issparse(x) else held_bytes(x)
+    return float(size + 100 * n_queries * k + block * n_threads(n_scores // kind.block_scores))
 
 
 def _warn_slow(n_rows: int, n_queries: int, dense: bool) -> None:

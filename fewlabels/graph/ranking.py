@@ -14,6 +14,8 @@ from fewlabels.interrupts import Interrupts
 from fewlabels.progress import Verbose, show_progress
 
 Ints = NDArray[np.int64]
+# Candidates looked at together: some 120 bytes each.
+MOST_PAIRS = 500_000
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,16 @@ class Search:
     k: int
     block: int
 
-    def candidates(self, queries: Any) -> tuple[Ints, Ints]:
-        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+    def candidates(self, queries: Any) -> tuple[Ints, Ints] | None:
+        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query.
+
+        None if these are `too_many` for the memory they would take.
+        """
         raise NotImplementedError
+
+    def too_many(self, n_pairs: int, n_queries: int) -> bool:
+        """Whether fewer queries should be looked at together: rows that are equal are all candidates of each other."""
+        return n_queries > 1 and n_pairs > max(MOST_PAIRS, 4 * self.k * n_queries)
 
     def nearest(
         self, queries: Any, rows: Ints, own: bool, verbose: Verbose = False
@@ -91,9 +100,15 @@ class Search:
 
     def _block(self, task: tuple[Any, Ints, bool, int]) -> tuple[int, Ints, NDArray[np.float64]]:
         queries, rows, own, a = task
-        part = rows[a : a + self.block]
-        query, row = self.candidates(queries[part])
+        return a, *self._ranked(queries, rows[a : a + self.block], own)
+
+    def _ranked(self, queries: Any, part: Ints, own: bool) -> tuple[Ints, NDArray[np.float64]]:
+        found = self.candidates(queries[part])
+        if found is None:
+            halves = [self._ranked(queries, some, own) for some in np.array_split(part, 2)]
+            return np.concatenate([index for index, _ in halves]), np.concatenate([far for _, far in halves])
+        query, row = found
         if own:
             other = row != part[query]
             query, row = query[other], row[other]
-        return a, *ranked(self.x, queries[part], query, row, self.k - own)
+        return ranked(self.x, queries[part], query, row, self.k - own)

@@ -23,8 +23,7 @@ def in_threads(work: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Re
     blocks side by side keep all processors busy. As many as the libraries' own threads, so that
     OMP_NUM_THREADS=1 is one; they themselves then get one each.
     """
-    # to ask the libraries takes longer than a small search: fewer than 4 blocks go one after the other anyway
-    threads = max([1, *(library["num_threads"] for library in threadpool_info())]) if len(tasks) >= 4 else 1
+    threads = n_threads(len(tasks))
     if threads == 1 or len(tasks) < 2 * threads:
         yield from map(work, tasks)
         return
@@ -33,6 +32,12 @@ def in_threads(work: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Re
         for a in range(0, len(tasks), size):
             # a few at a time, so that an interruption does not wait for all of them
             yield from pool.map(work, tasks[a : a + size])
+
+
+def n_threads(n_tasks: int) -> int:
+    """How many threads `in_threads` takes at most."""
+    # to ask the libraries takes longer than a small search: fewer than 4 blocks go one after the other anyway
+    return max([1, *(library["num_threads"] for library in threadpool_info())]) if n_tasks >= 4 else 1
 
 
 def copied(x: Any) -> Any:
