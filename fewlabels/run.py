@@ -263,7 +263,7 @@ def _fit_once(partial: Partial, task: Task, y: NDArray[Any], options: Options, r
     with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors(mend):
         torch.manual_seed(options.seed)
         net = _make_net(partial, task, options, device)
-        _check_memory(partial, net, options)
+        _check_memory(partial, net, options, device)
         scaling = learn_scaling(partial)
         pool = _make_pool(partial, scaling, y, device, sides, options)
         history, findings, seconds = _train(net, pool, scaling, partial, truth, task, options, device)
@@ -292,8 +292,12 @@ def _fit_once(partial: Partial, task: Task, y: NDArray[Any], options: Options, r
     return Run(network, scaling, history, facts, findings)
 
 
-def _check_memory(partial: Partial, net: Net, options: Options) -> None:
+def _check_memory(partial: Partial, net: Net, options: Options, device: torch.device) -> None:
     """Refuse a training that would take too much, as the page on reliability counts it."""
+    kept = _kept_bytes(partial, net.task, options.batch_size * (1 + options.unlabeled_ratio))
+    if device.type == "cuda":  # has memory of its own, and says itself when it is full
+        check_memory(kept, f"{partial.n_rows:,} rows as they are kept", "Use fewer rows.")
+        return
     method, shape = options.method, row_shape(partial)
     passes = getattr(method, "passes", len(method.augment))
     copies = 1 + len(getattr(method, "augment_x", ())) + options.unlabeled_ratio * passes
@@ -304,10 +308,11 @@ def _check_memory(partial: Partial, net: Net, options: Options) -> None:
     # a prediction keeps no layer for a gradient, but takes more rows at a time
     step = max(step, step_bytes(net.student, shape, 2 * _chunk(partial.x) // 5))
     check_memory(
-        weights + step + _kept_bytes(partial, net.task, options.batch_size * (1 + options.unlabeled_ratio)),
+        weights + step + kept,
         f"training network={describe(options.network)!r} on {options.batch_size * copies:,} rows a step",
         f"Lower batch_size={options.batch_size} or unlabeled_ratio={options.unlabeled_ratio}, or take a smaller "
         "network or fewer rows.",
+        whole=True,
     )
 
 

@@ -71,8 +71,9 @@ class Detector(BaseEstimator):
         anomalous = np.zeros(data.n_rows, dtype=bool)
         anomalous[data.labeled[data.y == ANOMALY]] = True
         self._check(int(anomalous.sum()))
-        _check_memory(data, plan)
         device, began = choose_device(self.device), time.perf_counter()
+        if device.type != "cuda":  # which has memory of its own, and says itself when it is full
+            _check_memory(data, plan)
         # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
         mend = "Lower batch_size, or take a smaller network."
         with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors(mend):
@@ -203,6 +204,7 @@ def _check_memory(data: Partial, plan: Plan) -> None:
         WEIGHT * n_weights(network) + step_bytes(network, shape, rows) + kept,
         f"training network={plan.network!r} on {rows:,} rows a step",
         f"Lower batch_size={plan.batch_size}, or use fewer rows.",
+        whole=True,
     )
 
 

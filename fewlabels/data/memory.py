@@ -29,14 +29,14 @@ def held_bytes(x: Any) -> int:
     return int(x.nbytes if isinstance(x, np.ndarray) else x.data.nbytes + x.indices.nbytes)
 
 
-def check_memory(n_bytes: float, what: str, mend: str) -> None:
-    """Refuse what would take more than half of the free memory, before it is made.
+def check_memory(n_bytes: float, what: str, mend: str, *, whole: bool = False) -> None:
+    """Refuse what would take more than half of the free memory, before it is made; `whole`: more than all of it.
 
     Raises
     ------
     ResourceError : with the number of bytes, and what to do
     """
-    spare = memory_to_spare()
+    spare = memory_to_spare() * (2 if whole else 1)
     if n_bytes > spare:
         raise ResourceError(f"{what} would take {n_bytes / 1e9:.3g} GB; {spare / 1e9:.3g} GB are to spare. {mend}")
 
