@@ -21,7 +21,7 @@ from fewlabels.classical.checking import check_number
 from fewlabels.data.inputs import check_X, read_X
 from fewlabels.data.labels import guess_task
 from fewlabels.deep import DeepClassifier, DeepRegressor
-from fewlabels.errors import OptionError, said_of
+from fewlabels.errors import InputError, OptionError, said_of
 from fewlabels.estimators import name_of, task_of
 from fewlabels.graph.reading import read_graph
 from fewlabels.graph_classifier import GraphClassifier
@@ -313,10 +313,17 @@ def _read_nodes(candidate: Any, X: Any, X_test: Any, graph: Any) -> csr_array:
     if not isinstance(candidate, GraphClassifier):
         raise OptionError("graph= is for fl.GraphClassifier; other methods build a graph of their own, or none.")
     n = read_X(X, sparse=True)[0].shape[0]
-    if X_test is not None:
-        with said_of("X_test"):
-            n += read_X(X_test, sparse=True)[0].shape[0]
-    return read_graph(graph, n)
+    if X_test is None:
+        return read_graph(graph, n)
+    with said_of("X_test"):
+        n_test = read_X(X_test, sparse=True)[0].shape[0]
+    shape = getattr(graph, "shape", None)
+    if shape == (n, n):
+        raise InputError(
+            f"graph has the {n} rows of X alone; with X_test its nodes are those of X and then the {n_test} of X_test. "
+            "Add these and their edges, or leave X_test out: then a part of the labels is held out."
+        )
+    return read_graph(graph, n + n_test)
 
 
 def _ask(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from fewlabels.monitors import EARLY, MONITORS, Seen
 from fewlabels.monitors.looks import EVERY, Watched, sample
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.networks.bias_free import RowEncoder
-from fewlabels.networks.sizes import AUGMENTED, WEIGHT, WEIGHT_SAVED, n_weights, step_bytes
+from fewlabels.networks.sizes import AUGMENTED, WEIGHT, WEIGHT_SAVED, layer_outputs, n_weights, step_bytes
 from fewlabels.networks.split import Split, split
 from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
@@ -226,9 +227,18 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
             return _fit_once(partial, task, y, slower, number)
         except DivergenceError as error:
             warnings.warn(
-                f"{error} As on_nonfinite='rollback', training begins anew with lr={slower.lr / 2:.3g}.", stacklevel=4
+                f"{error} As on_nonfinite='rollback', training begins anew with lr={slower.lr / 2:.3g}.",
+                stacklevel=_callers_level(),
             )
     return _fit_once(partial, task, y, _slower(options, rollbacks), rollbacks)
+
+
+def _callers_level() -> int:
+    """Which frame called the package: `fit` is not as many frames away for every estimator."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals["__name__"]).startswith("fewlabels."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _slower(options: Options, number: int) -> Options:
@@ -300,13 +310,16 @@ def _check_memory(partial: Partial, net: Net, options: Options, device: torch.de
         return
     method, shape = options.method, row_shape(partial)
     passes = getattr(method, "passes", len(method.augment))
-    copies = 1 + len(getattr(method, "augment_x", ())) + options.unlabeled_ratio * passes
-    together = options.batch_size * (options.unlabeled_ratio if method.augment else 1)
+    aligned = 2 if isinstance(options.adapt, Term) else 0
+    copies = 1 + len(getattr(method, "augment_x", ())) + options.unlabeled_ratio * passes + aligned
+    trained = 1 + (options.unlabeled_ratio if passes else 0) + aligned
+    together = options.batch_size * max(options.unlabeled_ratio if method.augment else 1, aligned)
     weights = n_weights(net.student) * (WEIGHT if options.folder is None else WEIGHT_SAVED)
-    step = step_bytes(net.student, shape, options.batch_size * copies, half=net.autocast is not None)
+    outputs, half = layer_outputs(net.student, shape), net.autocast is not None
+    step = step_bytes(outputs, shape, options.batch_size * copies, options.batch_size * trained, half=half)
     step += together * AUGMENTED * math.prod(shape)
     # a prediction keeps no layer for a gradient, but takes more rows at a time
-    step = max(step, step_bytes(net.student, shape, 2 * _chunk(partial.x) // 5))
+    step = max(step, step_bytes(outputs, shape, 2 * _chunk(partial.x) // 5))
     check_memory(
         weights + step + kept,
         f"training network={describe(options.network)!r} on {options.batch_size * copies:,} rows a step",

@@ -564,7 +564,7 @@ def test_graphs_of_a_comparison_that_do_not_fit():
     with pytest.raises(OptionError, match="graph= is for fl.GraphClassifier"):
         fl.compare(X, y, method="label_propagation", graph=edges)
     small = csr_array((N, N))
-    with pytest.raises(InputError, match=f"graph has shape .{N}, {N}., but X has {N + 2} rows"):
+    with pytest.raises(InputError, match=f"graph has the {N} rows of X alone; with X_test its nodes are"):
         fl.compare(X, y, X[:2], ["a", "b"], method=model("gcn", "mean_teacher"), graph=small)
     with pytest.raises(InputError, match="X_test"):
         fl.compare(X, y, [["a"]], [0], method=model("gcn", "mean_teacher"), graph=small)

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from fewlabels.data import memory
 from fewlabels.errors import OptionError, ResourceError
 from fewlabels.graph import approximate, neighbors, products, ranking, rounding
+from fewlabels.graph import threads as blocks
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.tree import by_tree
 
@@ -199,7 +200,7 @@ def test_memory_is_said_before_it_is_taken(monkeypatch):
         nearest(ROWS["few rows"], 3)
     asked = []
     monkeypatch.setattr(neighbors, "check_memory", lambda need, what, mend: asked.append((need, what)))
-    monkeypatch.setattr(neighbors, "n_threads", lambda n_tasks: 1 + n_tasks)
+    monkeypatch.setattr(neighbors, "n_threads", lambda n_tasks, each: 1 + n_tasks)
     x = np.ones((400, 9))
     nearest(x, 5)
     nearest(csr_array(x), 5, csr_array(x[:7]))
@@ -208,10 +209,20 @@ def test_memory_is_said_before_it_is_taken(monkeypatch):
         (400 * 9 * 8 + 400 * 5 * 100 + 400 * 400 * (4 + 24 / 10), "the neighbors of 400 rows"),
         (3 * 400 * 9 * (8 + 4) + 7 * 5 * 100 + 400 * 7 * 30, "the neighbors of 7 rows"),
     ]
-    # blocks of large ones, in every thread
+    # blocks of large ones, in every thread; with a tree or an index one, for the few rows that are looked at again
     large = np.broadcast_to(0.0, (10**6, 9))
+    assert neighbors.search_bytes(large, 10**6, 5) == 72e6 + 100 * 5e6 + 32e6 * 4.75
+    assert neighbors.search_bytes(large[:, :3], 10**6, 5) == 24e6 + 100 * 5e6 + 32e6 * 4.75
+    monkeypatch.setattr(neighbors, "faiss_is_here", lambda: False)
     need = neighbors.search_bytes(large, 10**6, 5)
     assert need == 72e6 + 100 * 5e6 + 32e6 * 4.75 * (1 + 10**12 // 32_000_000)
+
+
+def test_as_many_threads_as_there_are_two_blocks_for_and_memory_for_one(monkeypatch):
+    monkeypatch.setattr(blocks, "threadpool_info", lambda: [{"num_threads": 64}])
+    monkeypatch.setattr(blocks, "memory_to_spare", lambda: 4000)
+    counts = [(3, 0), (127, 0), (128, 0), (128, 100), (39, 100), (40, 100), (200, 9999)]
+    assert [blocks.n_threads(*count) for count in counts] == [1, 1, 64, 20, 1, 20, 1]
 
 
 def test_which_search_is_taken(monkeypatch):

@@ -216,9 +216,21 @@ def test_a_rollback_begins_anew_with_half_the_learning_rate(tmp_path):
     pairs = zip(found.run_.network.parameters(), slow.run_.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     assert len(list(tmp_path.rglob("diverged-step-*.json"))) == 2
+    assert {w.filename for w in said} == {__file__}
     with pytest.warns(UserWarning, match="begins anew"):  # the same call goes on: it has all its steps already
         again = regression(lr=0.2, on_nonfinite="rollback", folder=tmp_path)
     assert again.history_ == found.history_
+
+
+def test_a_run_that_diverged_may_be_given_rollbacks(tmp_path, monkeypatch):
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+    options = {"network": "mlp-8-1", "lr": 999.0, "steps": 20, "random_state": 0, "verbose": False, "folder": tmp_path}
+    with pytest.raises(DivergenceError):
+        fl.DeepClassifier(**options).fit(*data())
+    assert list(tmp_path.rglob("step-*"))
+    with pytest.warns(UserWarning, match="begins anew") as said, pytest.raises(DivergenceError):
+        fl.DeepClassifier(on_nonfinite="rollback", **options).fit(*data())
+    assert {w.filename for w in said} == {__file__}
 
 
 def test_after_three_rollbacks_it_is_an_error():

@@ -148,14 +148,18 @@ def tri_training():
 
 # outputs of all layers a row: width and ReLU of each hidden layer, classes; of a convnet and a wide ResNet by pixel
 MLP, CONVNET, RESNET = 4 * 128, 220, 536
+MLP_LAYER, LAYER = 128, 32  # the largest layer: units, channels of each pixel
 
 
-def deep(x, k, width, outputs, *, weights=0, batch_size=64, ratio=7, passes=2, folder=None, **options):
+def deep(x, k, width, outputs, layer, *, weights=0, batch_size=64, ratio=7, passes=2, folder=None, **options):
     """0.1 GB, weights, rows of a step, rows as kept, and what is said of each."""
     options = {"method": "fixmatch", "steps": 2, "precision": "float32"} | options | QUIET
     model = fl.DeepClassifier(batch_size=batch_size, unlabeled_ratio=ratio, folder=folder, **options)
-    rows = batch_size * (1 + ratio * passes)
-    step = rows * (8 * width + 4 * outputs) + 60 * width * batch_size * (ratio if passes else 1)
+    aligned = 2 if options.get("adapt") else 0
+    rows = batch_size * (1 + ratio * passes + aligned)
+    trained = batch_size * (1 + (ratio if passes else 0) + aligned)
+    step = rows * (8 * width + 4 * outputs) + 12 * layer * trained
+    step += 60 * width * batch_size * (ratio if passes else max(1, aligned))
     step = max(step, 102 * (8 * width + 4 * outputs))
     kept = x.size * (8 if x.ndim == 2 else 1 if x.ndim == 4 and x.shape[3] == 3 else 0)
     said = 8 * len(x) * k
@@ -173,41 +177,58 @@ def wide(shape, k):
 
 
 def weights():
-    return deep(blobs(500, 50, 3), 3, 50, 4 * 3000, weights=n_weights(50, 3000, 3), network="mlp-3000-2", batch_size=8)
+    return deep(
+        blobs(500, 50, 3), 3, 50, 4 * 3000, 3000, weights=n_weights(50, 3000, 3), network="mlp-3000-2", batch_size=8
+    )
 
 
 def weights_saved():
     hidden = {"weights": n_weights(50, 2000, 3), "network": "mlp-2000-2", "batch_size": 8}
-    return deep(blobs(500, 50, 3), 3, 50, 4 * 2000, folder=tempfile.mkdtemp(), **hidden)
+    return deep(blobs(500, 50, 3), 3, 50, 4 * 2000, 2000, folder=tempfile.mkdtemp(), **hidden)
 
 
 def step_of_numbers():
-    return deep(blobs(2000, 1000, 3), 3, 1000, MLP, batch_size=1000)
+    return deep(blobs(2000, 1000, 3), 3, 1000, MLP, MLP_LAYER, batch_size=1000)
 
 
 def step_of_vat():
-    return deep(blobs(2000, 50, 3), 3, 50, MLP, batch_size=4000, method="vat", passes=3)
+    return deep(blobs(2000, 50, 3), 3, 50, MLP, MLP_LAYER, batch_size=4000, method="vat", passes=3)
+
+
+def step_of_labels():
+    return deep(blobs(2000, 50, 3), 3, 50, MLP, MLP_LAYER, batch_size=100_000, method="supervised", passes=0)
+
+
+def step_of_both_sides():
+    options = {"method": "supervised", "passes": 0, "adapt": "coral"}
+    return deep(blobs(2000, 50, 3), 3, 50, MLP, MLP_LAYER, batch_size=40_000, **options)
+
+
+def step_of_adamatch():
+    return deep(blobs(2000, 50, 3), 3, 50, MLP, MLP_LAYER, batch_size=20_000, ratio=2, method="adamatch", passes=4.5)
 
 
 def step_of_images():
-    return deep(pixels(300, 28, 1), 10, 28**2, CONVNET * 28**2, ratio=3)
+    return deep(pixels(300, 28, 1), 10, 28**2, CONVNET * 28**2, LAYER * 28**2, ratio=3)
 
 
 def step_of_a_resnet():
-    return deep(pixels(300, 32, 3), 10, 3 * 32**2, RESNET * 32**2, batch_size=32, network="wide_resnet-16-2")
+    return deep(
+        pixels(300, 32, 3), 10, 3 * 32**2, RESNET * 32**2, LAYER * 32**2, batch_size=32, network="wide_resnet-16-2"
+    )
 
 
 def rows_of_a_table():
-    return deep(blobs(800_000, 50, 3), 3, 50, MLP)
+    return deep(blobs(800_000, 50, 3), 3, 50, MLP, MLP_LAYER)
 
 
 def images_in_memory():
-    return deep(pixels(40_000, 48, 3), 3, 3 * 48**2, 4, batch_size=8, ratio=1, network="mlp-1-1", augment="none")
+    return deep(pixels(40_000, 48, 3), 3, 3 * 48**2, 4, 1, batch_size=8, ratio=1, network="mlp-1-1", augment="none")
 
 
 def answers_remembered():
     n, k = 500_000, 60
-    model, x, y, need = deep(blobs(n, 4, k), k, 4, MLP + 60, method="temporal_ensembling", passes=1)
+    model, x, y, need = deep(blobs(n, 4, k), k, 4, MLP + 60, MLP_LAYER, method="temporal_ensembling", passes=1)
     return model, x, y, need + n * (4 * k + 2)
 
 
@@ -225,7 +246,7 @@ def streamed():
         paths.append(str(folder / f"{i}.png"))
         Image.fromarray(image).save(paths[-1], compress_level=1)
     files = ImageFiles(tuple(paths), (32, 32), 3)
-    model, _, y, need = deep(pixels(50_000, 1, 1), 10, 3 * 32**2, CONVNET * 32**2, steps=20)
+    model, _, y, need = deep(pixels(50_000, 1, 1), 10, 3 * 32**2, CONVNET * 32**2, LAYER * 32**2, steps=20)
     return model, files, y, need + 8 * 64 * 8 * 3 * 32**2
 
 
@@ -287,6 +308,9 @@ CASES = {
     "weights, saved": weights_saved,
     "a step of numbers": step_of_numbers,
     "a step of vat": step_of_vat,
+    "a step of labels": step_of_labels,
+    "a step of both sides": step_of_both_sides,
+    "a step of adamatch": step_of_adamatch,
     "a step of images": step_of_images,
     "a step of a ResNet": step_of_a_resnet,
     "rows of a table": rows_of_a_table,
@@ -338,7 +362,7 @@ def measure(name):
     asked, check = [], memory.check_memory
     for module in list(sys.modules.values()):
         if getattr(module, "check_memory", None) is check:
-            module.check_memory = lambda n_bytes, what, mend: (asked.append(n_bytes), check(n_bytes, what, mend))
+            module.check_memory = lambda n, *told, **more: (asked.append(n), check(n, *told, **more))
     fitted, workers = threading.Event(), [0]
     before, began = settle(), time.perf_counter()
     watch = threading.Thread(target=watch_workers, args=(fitted, workers))

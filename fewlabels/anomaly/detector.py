@@ -24,7 +24,7 @@ from fewlabels.data.memory import check_memory, memory_errors
 from fewlabels.devices import choose_device, reuse_memory
 from fewlabels.errors import InputError
 from fewlabels.networks.bias_free import build_autoencoder
-from fewlabels.networks.sizes import WEIGHT, n_weights, step_bytes
+from fewlabels.networks.sizes import WEIGHT, layer_outputs, n_weights, step_bytes
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Progress, Verbose, show_progress
 from fewlabels.run import Run, row_shape
@@ -201,7 +201,7 @@ def _check_memory(data: Partial, plan: Plan) -> None:
     # the rows that no label calls anomalous, and all of them once more while they are scaled
     kept = x.nbytes + x.size * (8 if data.kind == "table" else 1)
     check_memory(
-        WEIGHT * n_weights(network) + step_bytes(network, shape, rows) + kept,
+        WEIGHT * n_weights(network) + step_bytes(layer_outputs(network, shape), shape, rows, rows) + kept,
         f"training network={plan.network!r} on {rows:,} rows a step",
         f"Lower batch_size={plan.batch_size}, or use fewer rows.",
         whole=True,

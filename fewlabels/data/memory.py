@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,11 @@ from fewlabels.errors import ResourceError
 _SAID = ("out of memory", "can't allocate memory", "bad_alloc", "can't start new thread")
 
 
-def memory_to_spare() -> int:
-    """Half of the memory that is free now, in bytes (2 GB where the system does not say)."""
+def memory_to_spare() -> float:
+    """Half of the memory that is free now, in bytes; infinite where the system does not say."""
     free = [_meminfo(), _container(), _address_space()]
     known = [f for f in free if f is not None]
-    return min(known) // 2 if known else 2_000_000_000
+    return min(known) // 2 if known else math.inf
 
 
 def held_bytes(x: Any) -> int:

@@ -8,7 +8,7 @@ candidates; a k-d tree does where there are few columns.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
@@ -75,15 +75,23 @@ def nearest(x: Any, k: int, queries: Any = None, *, seed: int = 0, verbose: Verb
     own = queries is None
     n_queries = (x if own else queries).shape[0]
     check_memory(search_bytes(x, n_queries, k), f"the neighbors of {n_queries:,} rows", MEND)
-    many, dense = min(x.shape[0], n_queries) > EXACT, not issparse(x)
-    if dense and x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
+    how, dense = _way(x, n_queries, k), not issparse(x)
+    if how == "tree":
         return by_tree(x, k, queries)
-    if many and dense and faiss_is_here():
+    if how == "index":
         return by_index(x, k, queries, seed, verbose)
-    if many:
+    if min(x.shape[0], n_queries) > EXACT:
         _warn_slow(x.shape[0], n_queries, dense)
     search = Products(x, k + own, n_queries) if dense else SparseProducts(x, k + own)
     return _exact(search, x if own else queries, own, verbose)
+
+
+def _way(x: Any, n_queries: int, k: int) -> Literal["tree", "index", "products"]:
+    if issparse(x):
+        return "products"
+    if x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
+        return "tree"
+    return "index" if min(len(x), n_queries) > EXACT and faiss_is_here() else "products"
 
 
 def _exact(search: Search, queries: Any, own: bool, verbose: Verbose) -> Neighbors:
@@ -99,8 +107,10 @@ def search_bytes(x: Any, n_queries: int, k: int) -> float:
     """
     n_scores, kind = x.shape[0] * n_queries, SparseProducts if issparse(x) else Products
     block = min(n_scores, kind.block_scores) * kind.bytes_per_score(x.shape[0], k)
+    # rows that are tied in a tree, or looked at again after an index, take a block, too
+    threads = n_threads(n_scores // kind.block_scores, block) if _way(x, n_queries, k) == "products" else 1
     size = 3 * held_bytes(x) if issparse(x) else held_bytes(x)
-    return float(size + 100 * n_queries * k + block * n_threads(n_scores // kind.block_scores))
+    return float(size + 100 * n_queries * k + block * threads)
 
 
 def _warn_slow(n_rows: int, n_queries: int, dense: bool) -> None:

@@ -72,6 +72,12 @@ class Search:
     x: Any
     k: int
     block: int
+    block_scores: int
+
+    @staticmethod
+    def bytes_per_score(n: int, k: int) -> float:
+        """What a block takes for each of its scores."""
+        raise NotImplementedError
 
     def candidates(self, queries: Any) -> tuple[Ints, Ints] | None:
         """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query.
@@ -89,9 +95,11 @@ class Search:
     ) -> tuple[Ints, NDArray[np.float64]]:
         """Neighbors of ``queries[rows]``; `own`: queries are x, and none is its own neighbor."""
         n, k = len(rows), self.k - own
+        tasks = [(queries, rows, own, a) for a in range(0, n, self.block)]
+        each = self.block * self.x.shape[0] * self.bytes_per_score(self.x.shape[0], self.k)
         index, distance = np.empty((n, k), dtype=np.int64), np.empty((n, k))
         with Interrupts() as signals, show_progress(verbose, "neighbors", 0, n, "row") as progress:
-            for a, near, far in in_threads(self._block, [(queries, rows, own, a) for a in range(0, n, self.block)]):
+            for a, near, far in in_threads(self._block, tasks, each):
                 index[a : a + len(near)], distance[a : a + len(near)] = near, far
                 progress.update(a + len(near))
                 if signals.caught:

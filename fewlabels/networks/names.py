@@ -35,5 +35,5 @@ def make_if_it_fits(name: str, make: Callable[[], Made]) -> Made:
             n = sum(n_weights(module) for module in make())
     except (RuntimeError, OverflowError):  # sizes beyond what a tensor can have
         n = 2**62
-    check_memory(n * WEIGHT, f"training network={name!r}", "Choose a smaller one.")
+    check_memory(n * WEIGHT, f"training network={name!r}", "Choose a smaller one.", whole=True)
     return make()
