@@ -367,10 +367,12 @@ def measure(name):
     before, began = settle(), time.perf_counter()
     watch = threading.Thread(target=watch_workers, args=(fitted, workers))
     watch.start()
-    model.fit(x, y)
-    peak = status("VmHWM") - before
-    fitted.set()
-    watch.join()
+    try:
+        model.fit(x, y)
+        peak = status("VmHWM") - before
+    finally:
+        fitted.set()
+        watch.join()
     told = {"peak": peak, "stated": stated, "asked": asked, "workers": max(workers)}
     return told | {"seconds": time.perf_counter() - began}
 
