@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MISSING_CELLS = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
 _MISSING = "(missing)"
 # Longer texts are no numbers. A Parquet file of a kilobyte may hold a text of a megabyte a million times.
-_LONGEST_NUMBER = 1000
+_LONGEST_NUMBER = 10_000
 # Bytes that learning a column takes for each of its cells, and encoding for each number that comes out.
 _LEARNING, _ENCODING = 50, 32
 _COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
