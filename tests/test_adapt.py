@@ -9,7 +9,8 @@ import reference_adapt
 import torch
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import KFold, cross_validate
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold, StratifiedKFold, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -196,6 +197,21 @@ def test_weights_equal_a_regression_written_out_and_their_limits():
     np.testing.assert_allclose(ImportanceWeighting(alpha=1.0).weights(part.x, part.labeled, source, target, 0), 1.0)
     assert plain.mean() == pytest.approx(1)
     assert (plain > 0).all()
+
+
+def test_weights_come_from_folds_that_a_row_was_not_in_and_count_the_rows_of_either_side():
+    x, y, _, _ = table()
+    part = partial(x, y, domain=np.repeat([1, -1], [80, 40]))
+    found = ImportanceWeighting(alpha=0.3).weights(part.x, part.labeled, *part.sides(), 4)
+    z = (x - x.mean(0)) / x.std(0)  # the labeled rows come first in this table, then the source's others
+    is_target = np.repeat([0, 1], [80, 40])
+    ratio = np.empty(120)
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=4).split(z, is_target):
+        model = LogisticRegression(max_iter=1000).fit(z[train], is_target[train])
+        p = model.predict_proba(z[test])
+        ratio[test] = 80 / 40 * p[:, 1] / p[:, 0]
+    expected = (ratio / (0.3 * ratio + 0.7))[:30]
+    np.testing.assert_allclose(found, expected / expected.mean(), rtol=1e-6)
 
 
 def test_weights_are_near_the_true_density_ratio():

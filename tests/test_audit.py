@@ -1,6 +1,7 @@
 """The audit: each statistic against a slow derivation, provoked findings, harmless data, kinds of data, the pages."""
 
 import json
+import time
 from importlib import import_module
 from itertools import product
 from math import comb, factorial, prod
@@ -15,8 +16,9 @@ from scipy.stats import binom, ks_2samp
 
 import fewlabels as fl
 from fewlabels.audits import CHECKS
-from fewlabels.audits.duplicates import contradicting, row_ids
-from fewlabels.audits.features import features
+from fewlabels.audits.auditing import Audit
+from fewlabels.audits.duplicates import _by_nature, contradicting, row_ids
+from fewlabels.audits.features import _small, features
 from fewlabels.audits.finding import Finding, Suspicion, decide, holm
 from fewlabels.audits.neighbors import agreement, neighbors
 from fewlabels.audits.open_set import Strangers, distances, halves, open_set, strangers
@@ -28,6 +30,7 @@ from fewlabels.audits.shares import matters, mlls, shares
 from fewlabels.audits.shift import auc, differing_columns, gaussian_kernel, largest_gap, mmd, shift
 from fewlabels.audits.view import look_at
 from fewlabels.cli import main
+from fewlabels.data.images import ImageFiles
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.neighbors import nearest
 from fewlabels.intervals import smallest_detectable, wilson
@@ -137,6 +140,11 @@ def test_fold_matched_probabilities_come_from_models_that_saw_neither_side():
     assert (again[4] == p_l[4]).all()
 
 
+def test_a_model_trained_on_one_class_says_that_class():
+    x = np.zeros((4, 2))
+    assert trained(x, np.array([1, 1, 1, 1]), 3)(x[:2]).tolist() == [[0, 1, 0]] * 2
+
+
 def test_bbsd_equals_scipy_and_bonferroni():
     rng = np.random.default_rng(0)
     a, b = rng.dirichlet([1, 2, 3], 40), rng.dirichlet([1, 3, 3], 90)
@@ -144,6 +152,7 @@ def test_bbsd_equals_scipy_and_bonferroni():
     tests = [ks_2samp(a[:, k], b[:, k], method="asymp") for k in range(3)]
     assert p == pytest.approx(min(1, 3 * min(t.pvalue for t in tests)))
     np.testing.assert_allclose(gaps, [t.statistic for t in tests])
+    assert bbsd(a, a)[0] == 1.0
     p, _ = bbsd(a[:, :1] * [1, -1] + [0, 1], b[:, :1] * [1, -1] + [0, 1])  # two classes are one question
     assert p == pytest.approx(tests[0].pvalue)
 
@@ -274,6 +283,11 @@ def test_round_needed_is_the_first_size_with_the_power():
         assert all(power(smaller, win) < 0.8 for smaller in range(1, m))
 
 
+def test_where_every_row_is_a_win_six_prove_it():
+    """Five of five have p = 1/16, six of six 1/32."""
+    assert round_needed(0.1, 0.1) == 6
+
+
 def test_equal_rows_have_equal_numbers():
     x = np.array([[1.0, 0.0], [1.0, -0.0], [2.0, 0.0]])
     ids, test = row_ids(x, np.array([[2.0, 0.0], [9.0, 9.0]]))
@@ -316,6 +330,42 @@ def test_features_of_each_kind():
     assert pixels.shape == (80, 50)
     assert "pixels" in words
     assert all(np.sqrt((f**2).mean()) == pytest.approx(1) for f in (wide, sparse, pixels))
+
+
+@pytest.mark.parametrize(("height", "width", "step"), [(16, 9, 1), (17, 20, 2), (35, 20, 3), (2, 40, 3)])
+def test_larger_images_are_averaged_over_blocks_until_no_side_is_above_16(height, width, step):
+    images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    found = _small(images)
+    high, wide = max(1, height // step), max(1, width // step)
+    assert found.shape == (2, high, wide, 3)
+    for i, row, column, channel in product(range(2), range(high), range(wide), range(3)):
+        block = images[i, row * step : (row + 1) * step, column * step : (column + 1) * step, channel]
+        assert found[i, row, column, channel] == pytest.approx(np.float64(block).mean())
+
+
+def test_features_of_sparse_rows_depend_on_the_seed_alone():
+    rng = np.random.default_rng(0)
+    x, rows = csr_array(rng.random((90, 300)) * (rng.random((90, 300)) < 0.1)), np.arange(90)
+    one = features(x, rows, seed=3)[0]
+    assert np.array_equal(one, features(x, rows, seed=3)[0])
+    assert not np.array_equal(one, features(x, rows, seed=4)[0])
+
+
+def test_an_encoder_makes_the_features():
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    rows = np.arange(5, 60, 2)
+    out, words = features(x, rows, lambda given: given[:, :2] * 10)
+    assert words == "your encoder's features, standardized"
+    np.testing.assert_allclose(out, features(x[:, :2], rows)[0])
+
+
+def test_features_of_images_on_disk_are_those_of_their_pixels(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), dtype=np.uint8)
+    paths = tuple(str(tmp_path / f"{i}.png") for i in range(12))
+    for path, image in zip(paths, pixels, strict=True):
+        Image.fromarray(image[:, :, 0]).save(path)
+    rows = np.array([1, 2, 5, 7, 8, 11])
+    np.testing.assert_array_equal(features(ImageFiles(paths, (8, 8), 1), rows)[0], features(pixels, rows)[0])
 
 
 def test_an_encoder_is_used_and_checked():
@@ -412,6 +462,26 @@ def test_rows_that_repeat_by_nature_are_no_leak_but_more_copies_than_that_are():
     x = rng.normal(size=(400, 3))
     x[1] = x[0]
     assert fl.audit(x, y, x[50:150])["duplicates"].level == "stop"
+
+
+def test_copies_are_found_whichever_side_is_sparse():
+    x, y, _ = made()
+    for train, test in ((csr_array(x), x[:2]), (x, csr_array(x[:2])), (csr_array(x), csr_array(x[:2]))):
+        assert fl.audit(train, y, test)["duplicates"].level == "stop"
+
+
+def test_rows_that_repeat_are_told_and_no_reason_to_look():
+    x, y, _ = made()
+    x[-1] = x[-2]
+    found = fl.audit(x, y)["duplicates"]
+    assert found.level == "ok"
+    assert found.text == ("No row has two labels; 1 rows of X repeat an earlier one. There is no test set to look at.")
+
+
+def test_as_many_copies_as_in_a_shuffle_are_by_nature():
+    same = np.zeros(5, dtype=np.int64)  # every shuffle has as many
+    assert _by_nature(same, same, np.random.default_rng(0))
+    assert not _by_nature(np.arange(5), np.arange(5), np.random.default_rng(0))
 
 
 def test_equal_rows_with_two_labels_are_found():
@@ -582,6 +652,15 @@ def test_what_strangers_are_counted():
     assert "; 10 % were to be expected." in said.calm.text
 
 
+def test_open_set_lists_equally_far_rows_in_their_order():
+    x, y, _ = made(200)
+    x[100:] = 50.0  # all of one place
+    view = nulls.view_of(x, y)
+    far = distances(view.features_l, view.features_u, view.rng("open_set"))[1]
+    expected = sorted(range(100), key=lambda i: (-far[i], i))[:12]
+    assert open_set(view).alarm.rows == tuple(100 + i for i in expected)
+
+
 @pytest.mark.parametrize(("strange", "large"), [(60, True), (59, False)])
 def test_strangers_matter_from_five_percent_on(strange, large, monkeypatch):
     """Of 400 unlabeled rows 40 are expected beyond the threshold; 60 are five percent more."""
@@ -727,6 +806,21 @@ def test_sides_that_hardly_differ_do_not_matter():
     assert said.calm.value < 0.6
     assert not said.large
     assert shift(look_at(partial(x * 1, y, domain=-domain))).large is False
+
+
+def test_adapting_is_named_where_it_can_be_tried_and_rows_were_not_chosen_to_differ():
+    x, y, _ = made()
+    x[100:, 4] += 2
+    numbers = np.where(y < 0, np.nan, x[:, 0])
+
+    def named(x, y, provenance="unknown", task="classes"):
+        view = look_at(partial(x, y, task=task, sparse=True), provenance=provenance)
+        return "fl.DeepClassifier(adapt='mmd')" in shift(view).alarm.text
+
+    said = {provenance: named(x, y, provenance) for provenance in ("unknown", "random", "balanced", "active")}
+    assert said == {"unknown": True, "random": True, "balanced": False, "active": False}
+    assert not named(csr_array(x), y)
+    assert not named(x, numbers, task="numbers")
 
 
 def test_columns_that_differ_most():
@@ -957,6 +1051,10 @@ def test_numbers_have_no_classes():
     levels = {f.check: f.level for f in found}
     for check in ("imbalance", "power", "predicted_shift", "shares", "neighbors"):
         assert levels[check] == "not applicable"
+    for check in ("imbalance", "shares", "neighbors"):
+        assert found[check].text == "The labels are numbers, not classes."
+    assert found["power"].text.startswith("For numbers this depends on how the errors of the two models are spread")
+    assert found["schema"].text.startswith("300 rows, 100 of them labeled; the labels are numbers. ")
     assert levels["provenance"] == "skipped"
     assert levels["shift"] == levels["open_set"] == "ok"
     assert fl.audit(x, np.where(np.arange(300) < 9, x[:, 0], np.nan))["scarcity"].level == "look"
@@ -1008,8 +1106,6 @@ def test_the_same_audit_twice_and_the_global_random_state_untouched():
 
 
 def test_images_on_disk(tmp_path):
-    from fewlabels.data.images import ImageFiles
-
     rng, paths = np.random.default_rng(0), []
     for i in range(40):
         paths.append(str(tmp_path / f"{i}.png"))
@@ -1032,7 +1128,7 @@ def test_images_on_disk(tmp_path):
         ({"y_test": [0]}, InputError, "y_test was given without X_test"),
         ({"X_test": np.zeros((3, 6)), "y_test": [0, 1]}, InputError, "X_test has 3 rows and y_test 2 labels"),
         ({"X_test": np.zeros((2, 6)), "y_test": [0, -1]}, InputError, "X_test has 2 rows and y_test 1 labels"),
-        ({"X_test": np.zeros((3, 5))}, InputError, "5 features"),
+        ({"X_test": np.zeros((3, 5))}, InputError, "X_test: X has 5 features, .*the audit's X"),
         ({"task": "colours"}, OptionError, "task='colours'"),
     ],
 )
@@ -1042,6 +1138,56 @@ def test_bad_input_is_named(options, error, message):
 
 
 # The value, its pages, compare and the command line
+
+
+def test_facts_of_an_audit():
+    x, y, _ = made()
+    began = time.perf_counter()
+    found = fl.audit(x, y, x[200:210] + 1, random_state=3)
+    assert 0 < found.facts.pop("seconds") <= time.perf_counter() - began
+    assert found.facts == {
+        "labeled": 100, "unlabeled": 200, "test rows": 10, "labeled rows looked at": 100,
+        "unlabeled rows looked at": 200, "features": "the columns, standardized", "random_state": 3,
+    }  # fmt: skip
+    assert fl.audit(x, y).facts["test rows"] == 0
+
+
+def test_an_audit_as_text_and_as_plain_values():
+    words = "word " * 30
+    findings = (
+        Finding("duplicates", "stop", 0.25, words, {"copies": 3}, (4, 7)),
+        Finding("shift", "look", None, "Look here."),
+        Finding("shares", "ok", 0.5, "Fine."),
+        Finding("open_set", "skipped", None, "Not checked."),
+    )
+    found = Audit(findings, None, {"labeled": 1200, "unlabeled": 30, "seconds": 1.5})
+    first, blank, *lines = str(found).splitlines()
+    assert (
+        first
+        == found.summary
+        == ("1,200 labeled and 30 unlabeled rows, 4 checks: 1 to mend first, 1 to look at, 1 fine.")
+    )
+    assert blank == ""
+    assert (
+        lines
+        == [
+            f"STOP           duplicates       {words[:74]}",  # lines of 110, so that 15 words have room beside the head
+            f"{' ' * 32}{words[:74]}",
+            "LOOK           shift            Look here.",
+            "ok             shares           Fine.",
+            "skipped        open_set         Not checked.",
+        ]
+    )
+    assert found.to_dict() == {
+        "format": "fewlabels audit 1", "worst": "stop", "labeled": 1200, "unlabeled": 30, "seconds": 1.5,
+        "findings": [
+            {"check": f.check, "level": f.level, "value": f.value, "text": f.text, "evidence": f.evidence,
+             "rows": list(f.rows)} for f in findings
+        ],
+    }  # fmt: skip
+    calm = Audit(findings[2:], None, {"labeled": 1, "unlabeled": 0})
+    assert calm.summary == "1 labeled and 0 unlabeled rows, 2 checks: 1 fine."
+    assert [calm.worst, Audit(findings[1:], None, {}).worst, Audit((), None, {}).worst] == ["ok", "look", "ok"]
 
 
 def test_an_audit_is_read_in_many_ways(tmp_path):

@@ -21,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from fewlabels import __version__, identity, parts
+from fewlabels import __version__, container, identity, parts
 from fewlabels.checkpoint import Checkpoints, gather, restore
 from fewlabels.container import pack, read_container, write_container
 from fewlabels.data.images import ImageFiles
@@ -71,8 +71,37 @@ def test_anybody_can_read_the_tensors_and_the_manifest(tmp_path):
     with safe_open(tmp_path / "file", "pt") as file:
         manifest = read_json(file.metadata()["manifest"])
         assert torch.equal(file.get_tensor("floats"), TENSORS["floats"])
-    assert manifest["members"]["floats"]["shape"] == [3, 4]
+    floats = TENSORS["floats"].numpy()
+    hashed = hashlib.sha256(floats.tobytes()).hexdigest()
+    assert manifest["members"]["floats"] == {"dtype": "float32", "shape": [3, 4], "sha256": hashed}
+    assert manifest["members"]["half"]["dtype"] == "bfloat16"
     assert manifest["kind"] == "model"
+
+
+def test_a_member_that_was_changed_or_is_of_another_type_is_named_with_the_file(tmp_path):
+    path = tmp_path / "file"
+    for other in (torch.ones(2), torch.zeros(2, dtype=torch.int32), torch.zeros(1, 2)):
+        write_container(path, "model", {}, {"b": torch.zeros(2)})
+        with safe_open(path, "pt") as file:
+            about, metadata = file.get_tensor("about.json"), file.metadata()
+        save_file({"b": other, "about.json": about}, path, metadata)
+        with pytest.raises(UnsafeFileError, match=rf"^{path} is damaged: b is not what was written\."):
+            read_container(path, "model")
+
+
+def test_plain_values_have_a_largest_size_that_is_written_and_read(monkeypatch, tmp_path):
+    size = len(json.dumps({"a": "xxx"}))
+    monkeypatch.setattr(container, "_MOST_ABOUT", size)
+    write_container(tmp_path / "file", "model", {"a": "xxx"}, {})
+    assert read_container(tmp_path / "file", "model")[0] == {"a": "xxx"}
+    with pytest.raises(SaveError, match=f"the model has {size + 1} bytes of names and settings; files hold {size}"):
+        pack("model", {"a": "xxxx"}, {})
+    monkeypatch.setattr(container, "_MOST_ABOUT", size - 1)
+    words = rf"^{tmp_path}/file: about\.json has {size} bytes; files hold {size - 1}"
+    with pytest.raises(UnsafeFileError, match=words):
+        read_container(tmp_path / "file", "model")
+    with pytest.raises(UnsafeFileError, match=r"about\.json has 3 bytes"):  # bytes are what it has to be
+        container._about(torch.zeros(3), tmp_path)
 
 
 def test_members_that_were_added_are_named(tmp_path):
@@ -105,6 +134,7 @@ def test_values_that_files_cannot_hold_are_refused_when_written(tmp_path):
         (b"\xff\xfe{\x00", "utf-8"),
         (b"", "Expecting value"),
     ],
+    ids=lambda v: v if isinstance(v, str) else "",
 )
 def test_strict_json(text, words):
     with pytest.raises(ValueError, match=words):
@@ -174,11 +204,56 @@ def test_a_checkpoint_comes_after_thirty_seconds_and_at_the_end(tmp_path, monkey
     clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
     monkeypatch.setattr("fewlabels.saver.time", clock)
     saver = Saver(tmp_path, {}, {}, None, None, None)
+    assert saver.before == 0.0
     monkeypatch.setattr(saver, "_save", lambda step, history: done.append(step.number))
     for number, at in ((1, 30.0), (2, 30.5), (3, 60.5), (4, 60.75), (9, 61.0), (10, 61.25)):
         now[0] = at
         saver.save_if_due(Step(number, {}, {}), History(10, [], []))
     assert done == [2, 4, 10]
+
+
+def test_the_third_save_in_a_row_that_fails_ends_a_training_but_not_one_that_is_done(tmp_path, monkeypatch):
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+
+    def full(step, history):
+        raise SaveError("no room.")
+
+    def fails(step, words):
+        with pytest.warns(UserWarning, match=words):
+            saver.save_if_due(Step(step, {}, {}), history)
+
+    saver, history = Saver(tmp_path, {}, {}, None, None, None), History(10, [], [])
+    monkeypatch.setattr(saver, "_save", full)
+    fails(1, r"no room\. Training goes on; the checkpoint is tried again\. There is no checkpoint yet\.")
+    saver.saved_step = 7
+    fails(2, r"The last checkpoint is of step 7\.")
+    with pytest.raises(SaveError, match=r"no room\. That was failure 3 in a row\. The last checkpoint is of step 7\."):
+        saver.save_if_due(Step(3, {}, {}), history)
+    fails(10, "no room")
+
+
+@pytest.mark.parametrize(
+    ("steps", "at"),
+    [(1, [1]), (3, [1, 2, 3]), (200, range(1, 201)), (201, [*range(2, 201, 2), 201]), (401, [*range(3, 400, 3), 401])],
+)
+def test_a_history_has_at_most_200_points_and_the_last_step(steps, at):
+    history = History(steps, [], [])
+    for number in range(1, steps + 1):
+        history.add(Step(number, {"loss": float(number)}, {}))
+    assert [entry["step"] for entry in history.entries] == list(at)
+    before = [0, *at]
+    means = [(before[i] + 1 + before[i + 1]) / 2 for i in range(len(before) - 1)]  # of every step in between
+    assert [entry["loss"] for entry in history.entries] == means
+
+
+def test_metrics_that_cannot_be_written_are_said_once(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    saver = Saver(tmp_path, {}, {}, None, None, None)
+    with pytest.warns(UserWarning, match=rf"cannot write {tmp_path}/metrics\.jsonl: Is a directory\. Training goes on"):
+        saver.write_metrics({"step": 1.0})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saver.write_metrics({"step": 2.0})
 
 
 def test_the_last_save_of_an_interrupted_training_is_tried_three_times(tmp_path, monkeypatch):
@@ -434,7 +509,8 @@ def test_data_is_told_apart_by_rows_shape_labels_and_paths():
     labels = (np.array([0, 1]), np.arange(2), np.array([0, 1]), "image")
     given = [
         door(x, y), door(x, [0, 1, -1, 1, -1, -1]), door(x, [0, 1, 0, -1, -1, -1]), door(x[:, ::-1], y),
-        door(x.reshape(6, 2, 2), y), door(x.reshape(6, 4, 1), y), *(Partial(each, *labels) for each in files),
+        door(x.reshape(6, 2, 2), y), door(x.reshape(6, 4, 1), y), door(x, y, domain=[1, 1, -1, -1, -1, 1]),
+        door(x, y, domain=[1, 1, -1, -1, 1, -1]), *(Partial(each, *labels) for each in files),
     ]  # fmt: skip
     assert len({identity.data_hash(each) for each in given}) == len(given)
     assert identity.data_hash(given[0]) == identity.data_hash(door(np.asfortranarray(x), y))
@@ -463,6 +539,9 @@ def test_state_of_any_form_comes_back_and_momentum_keeps_its_layout():
     assert torch.equal(back["a"]["b.c"], state["a"]["b.c"])
     assert torch.equal(back["grown"], state["grown"])
     assert back["grown"].data_ptr() != tensors["state.grown"].data_ptr()
+    elsewhere = restore(other, fresh, tensors, listed, torch.device("meta"))
+    assert elsewhere["a"]["b.c"].is_meta
+    assert elsewhere["grown"].is_meta
     for a, b in zip(net.student.parameters(), other.student.parameters(), strict=True):
         one, two = optimizer.state[a]["momentum_buffer"], fresh.state[b]["momentum_buffer"]
         assert torch.equal(one, two)

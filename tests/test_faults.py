@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import killing
 import numpy as np
@@ -106,6 +107,19 @@ def test_the_folder_is_flushed_after_the_rename(tmp_path, monkeypatch):
     assert seen[1] == str(tmp_path)
 
 
+def test_a_temporary_file_that_cannot_be_removed_hides_no_error(tmp_path, monkeypatch):
+    def busy(path, **more):
+        raise OSError(errno.EBUSY, "busy")
+
+    monkeypatch.setattr(Path, "unlink", busy)
+    write_file(tmp_path / "a", b"x")
+    Disk(monkeypatch, 2)
+    with pytest.raises(SaveError, match="No space left"):
+        write_file(tmp_path / "a", b"new")
+    files.remove_stale(tmp_path)
+    assert (tmp_path / "a").read_bytes() == b"x"
+
+
 def test_a_file_system_that_does_not_flush_folders_is_put_up_with(tmp_path, monkeypatch):
     real = os.fsync
 
@@ -143,6 +157,19 @@ def test_dev_full_leaves_the_file_as_it_was(tmp_path, monkeypatch):
     with pytest.raises(SaveError, match="No space left on device"):
         write_file(path, b"new")
     assert path.read_bytes() == b"old"
+
+
+def test_a_pipe_or_a_device_is_written_into_and_stays_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    end = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    write_file(pipe, b"content")
+    assert os.read(end, 100) == b"content"
+    os.close(end)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+    with pytest.raises(SaveError, match=r"cannot write into /dev/full: No space left on device\."):
+        write_file(Path("/dev/full"), b"x")
 
 
 def test_a_limit_on_file_sizes_leaves_the_checkpoint_before(tmp_path):
@@ -187,6 +214,10 @@ def test_targets_that_cannot_be_files(tmp_path):
     for path in (tmp_path / "folder", tmp_path / "file" / "below", tmp_path / ("n" * 256)):
         with pytest.raises(SaveError, match="cannot write"):
             write_file(path, b"new")
+    for name, words in (("n" * 256, "its name is too long"), ("a\0b", "its name holds a zero byte")):
+        with pytest.raises(SaveError, match=rf"^cannot write '.*': {words}\. Choose another one\.$"):
+            write_file(tmp_path / name, b"new")
+        files.remove_stale(tmp_path / name)  # nothing can be left there
     longest = tmp_path / ("n" * 255)
     write_file(longest, b"new")
     assert sorted(p.name[:6] for p in tmp_path.iterdir()) == ["file", "folder", "nnnnnn"]
@@ -242,6 +273,7 @@ def test_a_training_outlives_one_failure_wherever_it_is_and_can_be_gone_on_with(
         assert model.history_ == whole.history_
         assert np.array_equal(model.predict_proba(x), whole.predict_proba(x))
         assert not list(folder.rglob("*.fewlabels-tmp"))
+        assert Checkpoints(folder / "checkpoint").load() is not None
         again = killing.make("fixmatch", folder)[1].fit(x, y)
         assert again.history_ == whole.history_
         assert np.array_equal(again.predict_proba(x), whole.predict_proba(x))

@@ -1,12 +1,13 @@
 """Label propagation, label spreading, Poisson learning: equations, limits, and data that goes wrong."""
 
 import pickle
+import signal
 import warnings
 
 import numpy as np
 import pytest
 import reference_graph as slow
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import coo_array, csr_array, diags_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
@@ -19,7 +20,7 @@ from fewlabels.classical.poisson import PoissonLearning
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.neighbors import nearest
 from fewlabels.graph.solve import solve
-from fewlabels.graph.weights import affinities, edges
+from fewlabels.graph.weights import affinities, check_affinity, edges
 
 CLASSIFIERS = [LabelPropagation, LabelSpreading, PoissonLearning]
 GRAPHS = [*CLASSIFIERS, LabelPropagationRegressor]
@@ -240,6 +241,7 @@ BAD_OPTIONS = [
     ({"n_neighbors": 2.5}, r"n_neighbors=2\.5"),
     ({"metric": "manhattan"}, "metric='manhattan'; expected 'euclidean' or 'cosine'"),
     ({"tol": 0}, "tol=0; expected a number above 0 and below 1"),
+    ({"tol": 1}, "tol=1; expected a number above 0 and below 1"),
     ({"max_iter": 0}, "max_iter=0; expected a whole number of at least 1"),
     ({"alpha": 1}, "alpha=1; expected a number above 0 and below 1"),
     ({"class_prior": [1, 2]}, r"class_prior=\[1, 2\]; expected None or 3 numbers above 0"),
@@ -247,7 +249,7 @@ BAD_OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("option", "message"), BAD_OPTIONS, ids=str)
+@pytest.mark.parametrize(("option", "message"), BAD_OPTIONS, ids=[str(option) for option, _ in BAD_OPTIONS])
 def test_bad_options(option, message):
     x, y, _ = blobs()
     with pytest.raises(OptionError, match=message):
@@ -269,17 +271,37 @@ def with_edge(row, column, weight):
 BAD_GRAPHS = [
     (np.eye(4), "affinity is a ndarray; expected a SciPy sparse array"),
     (csr_array((3, 3)), r"affinity has shape \(3, 3\), but X has 4 rows"),
-    (with_edge(2, 3, np.nan), r"1 weights that are NaN or infinite \(first: row 2, column 3\)"),
-    (with_edge(2, 3, -1.0), r"1 negative weights \(first: row 2, column 3\)"),
-    (with_edge(2, 2, 1.0), r"1 edges from a row to itself \(first: row 2, column 2\).*setdiag"),
+    (csr_array(1j * np.eye(4)), r"affinity has complex weights\. Weights are similarities"),
+    (with_edge(2, 3, np.nan), r"1 weights that are NaN or infinite \(first: row 2, column 3\)\. Drop these edges or"),
+    (
+        with_edge(2, 3, -1.0),
+        r"1 negative weights \(first: row 2, column 3\)\. Weights .*: 0 \(no edge\) or more\. M",
+    ),
+    (with_edge(2, 2, 1.0), r"1 edges from a row to itself \(first: row 2, column 2\)\. Remove them: affinity\.setdiag"),
     (with_edge(2, 3, 1.0), r"2 weights that differ from their mirror image \(first: row 2, column 3\)"),
 ]
 
 
-@pytest.mark.parametrize(("graph", "message"), BAD_GRAPHS, ids=lambda v: v[:30] if isinstance(v, str) else "")
+@pytest.mark.parametrize(("graph", "message"), BAD_GRAPHS, ids=lambda v: v[:18] if isinstance(v, str) else "")
 def test_malformed_graphs(graph, message):
     with pytest.raises(InputError, match=message):
         LabelPropagation(affinity=graph).fit(np.eye(4), [0, 1, -1, -1])
+
+
+def test_your_own_weights_count_in_units_of_the_largest():
+    weights = np.array([[0, 4, 1], [4, 0, 0], [1, 0, 0]])
+    expected = weights / 4
+    rows, columns = np.nonzero(weights)
+    halves = np.tile(weights[rows, columns] / 2, 2)
+    twice = coo_array((halves, (np.tile(rows, 2), np.tile(columns, 2))), shape=(3, 3))  # each edge in two parts
+    for given in (csr_array(weights), csr_array(weights * 1e-200), csr_array(weights * 1e200), twice):
+        before = given.toarray().copy()
+        np.testing.assert_allclose(check_affinity(given, 3).toarray(), expected)
+        assert (given.toarray() == before).all()
+    assert check_affinity(csr_array(weights > 0), 3).toarray().tolist() == (weights > 0).tolist()
+    assert check_affinity(csr_array((3, 3)), 3).nnz == 0
+    for tiny, stays in ((1e-100, True), (0.99e-100, False)):
+        assert (check_affinity(with_edge(2, 3, 2 * tiny) + with_edge(3, 2, 2 * tiny), 4).nnz == 4) == stays
 
 
 def test_isolated_rows_of_your_own_graph():
@@ -344,6 +366,35 @@ def test_the_solver_scales_by_the_diagonal_and_stops_by_the_size_of_each_column(
         assert found.history[-1]["residual"] == pytest.approx(off, rel=1e-6)
     with pytest.warns(ConvergenceWarning):
         assert solve(csr_array(a), b, tol=1e-6, max_iter=3).n_iter == 3
+    assert solve(csr_array(a), b, tol=plain.history[2]["residual"], max_iter=99).n_iter == 3  # exactly tol is enough
+
+
+class Interrupting:
+    """A matrix whose third product is interrupted."""
+
+    def __init__(self, matrix, number):
+        self.matrix, self.number, self.products = matrix, number, 0
+
+    def diagonal(self):
+        return self.matrix.diagonal()
+
+    def __matmul__(self, other):
+        self.products += 1
+        if self.products == 3:
+            signal.raise_signal(self.number)
+        return self.matrix @ other
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_the_solver_stops_after_the_iteration_that_a_signal_came_in(number, error):
+    before = signal.getsignal(number)
+    matrix = Interrupting(csr_array(np.eye(9) + 0.3 * np.eye(9, k=1) + 0.3 * np.eye(9, k=-1)), number)
+    with pytest.raises(error) as caught:
+        solve(matrix, np.arange(9.0)[:, None], tol=1e-12, max_iter=99)
+    said = "".join([*map(str, caught.value.args), *getattr(caught.value, "__notes__", [])])
+    assert "stopped after 3 iterations of the solver" in said
+    assert matrix.products == 3
+    assert signal.getsignal(number) is before
 
 
 def test_affinities_at_their_ends():

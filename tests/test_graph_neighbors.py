@@ -1,5 +1,6 @@
 """Nearest neighbors: the exact search against brute force, ties and all, in both precisions."""
 
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import SimpleNamespace
 
@@ -114,6 +115,17 @@ def test_values_are_those_that_the_format_can_hold():
     assert rounding.Float32().empty(2, 3).dtype == rounding.Float32().cast(y).dtype == np.float32
 
 
+@pytest.mark.parametrize("kind", [rounding.Float32, rounding.BFloat16])
+def test_scores_of_one_shape_share_their_memory(kind):
+    """Fresh memory costs more than the product."""
+    low = kind()
+    columns = low.cast(np.ones((6, 2)))
+    first = low.scores(np.ones((4, 2)), columns)
+    assert low.scores(np.zeros((4, 2)), columns) is first
+    assert float(first[0, 0]) == 0.0
+    assert tuple(low.scores(np.ones((3, 2)), columns).shape) == (6, 3)
+
+
 @pytest.mark.parametrize(("half", "faster"), [(1.99, True), (2.0, False)])
 def test_bfloat16_is_taken_where_it_takes_less_than_two_thirds_of_the_time_best_of_five(half, faster, monkeypatch):
     now, done = [100.0], []
@@ -128,6 +140,20 @@ def test_bfloat16_is_taken_where_it_takes_less_than_two_thirds_of_the_time_best_
         monkeypatch.setattr(kind, "scores", scores)
     assert rounding.bfloat16_is_faster(7) == faster
     assert done == [((128, 7), (4096, 7))] * 10
+
+
+def test_progress_counts_the_rows_that_are_done(monkeypatch):
+    shown = []
+
+    @contextmanager
+    def show(*args):
+        shown.append(args)
+        yield SimpleNamespace(update=shown.append)
+
+    monkeypatch.setattr(ranking, "show_progress", show)
+    monkeypatch.setattr(products, "_BLOCK", 200 * 400)
+    nearest(ROWS["outliers"][:400], 5, verbose=True)
+    assert shown == [(True, "neighbors", 0, 400, "row"), 200, 400]
 
 
 @pytest.mark.parametrize("block", [7, 100, 32_000_000])

@@ -289,6 +289,19 @@ def test_a_fused_optimizer_skips_the_step_and_all_later_ones_until_somebody_look
     assert all(torch.equal(weights[at], later) for later in weights[at:])
 
 
+@pytest.mark.parametrize(("loss", "gradient"), [(float("nan"), 1.0), (1.0, float("nan")), (1.0, float("inf"))])
+def test_a_fused_optimizer_takes_no_step_with_a_loss_or_a_gradient_that_is_not_finite(loss, gradient):
+    network = nn.Linear(3, 1, bias=False)
+    optimizer, before = fused(network), network.weight.detach().clone()
+    guard, batch = Guard(optimizer, 10), Batch(torch.zeros(1, 3), torch.zeros(1), (), torch.arange(0))
+    network.weight.grad = torch.tensor([[1.0, gradient, 1.0]])
+    guard.see(0, 0.1, torch.tensor(loss), batch._replace(rows_x=torch.arange(1)))
+    optimizer.step()
+    assert torch.equal(network.weight, before)
+    with pytest.raises(DivergenceError, match="step 1 of 10"):
+        guard.look()
+
+
 @dataclasses.dataclass(frozen=True)
 class Late(methods.Supervised):
     """Supervised training that is not finite from one step on."""
@@ -318,6 +331,10 @@ def test_looking_is_one_transfer_for_many_steps(monkeypatch):
     assert looks == []
     guard.look()
     assert looks == [(49, 2)]
+    for step in range(50):  # and without being asked after fifty
+        assert len(looks) == 1
+        guard.see(step, 0.1, torch.zeros(()), None)
+    assert looks == [(49, 2), (50, 2)]
 
 
 def test_on_the_cpu_the_optimizer_is_the_plain_one():

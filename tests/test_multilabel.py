@@ -1,6 +1,7 @@
 """Any of several labels a row: the same loop and the same method files, each label a question of its own."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -139,6 +140,27 @@ def test_marks_and_containers():
     pd = pytest.importorskip("pandas")
     again = model().fit(x, pd.DataFrame(y, columns=["a", "b", "c"]))
     assert np.array_equal(again.predict_proba(x), model().fit(x, marked).predict_proba(x))
+
+
+ONE_HOT = "y has exactly one 1 in every labeled row, like classes in one-hot code"
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        ([[1, 0], [0, 1], [-1, -1]], ONE_HOT),
+        ([[1, 0], [1, 1], [-1, -1]], None),
+        ([[0, 0], [0, 1], [-1, -1]], None),
+        ([[1, 1], [1, 1], [-1, -1]], None),
+        ([[1, 0], [0, 1], [1, -1]], ONE_HOT),  # only rows of which all is known can be in one-hot code
+        ([[1, 0], [1, -1], [-1, -1]], None),  # a single row says nothing
+    ],
+)
+def test_a_matrix_that_looks_like_one_hot_code_is_pointed_out(y, words):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        partial_matrix(np.eye(3), np.array(y))
+    assert [ONE_HOT in str(warning.message) for warning in caught] == [True] * (words is not None)
 
 
 def test_files_keep_the_matrix(tmp_path):

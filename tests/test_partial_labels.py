@@ -1,6 +1,8 @@
 """y at the door: each mark of "unlabeled", each malformed y, and types that stay the user's own."""
 
 import datetime
+import inspect
+import re
 import subprocess
 import sys
 import warnings
@@ -13,6 +15,7 @@ import pytest
 from hidden import Unknown
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
 
 import fewlabels as fl
@@ -81,6 +84,7 @@ NAMED = {
     "zero": (np.array([1, 0, 2, 0]), 0, [1, 2]),
     "minus one": (np.array([3, -1, 2, -1]), -1, [2, 3]),
     "zero, so that -1 is a class": (np.array([-1, 0, 1, 0]), 0, [-1, 1]),
+    "word, so that the string -1 is a class": (["b", "?", "-1", "?"], "?", ["-1", "b"]),
     "string -1": (np.array(["a", "-1", "b", "-1"]), "-1", ["a", "b"]),
     "empty": (np.array(["a", "", "b", ""]), "", ["a", "b"]),
     "None": (OBJECT, None, ["a", "b"]),
@@ -116,7 +120,7 @@ def test_a_named_mark_that_never_occurs_is_pointed_out():
 MALFORMED = {
     "None": (None, {}, InputError, r"requires y to be passed, but the target y is None"),
     "wrong length": ([0, 1, -1], {}, InputError, r"inconsistent numbers of samples: X has 4, y has 3"),
-    "all -1": ([-1] * 4, {}, InputError, r"y has no labeled row: all 4 are -1\. Label"),
+    "all -1": ([-1] * 4, {}, InputError, r"no labeled row: all 4 are -1\. Label at least one row of each of two"),
     "all None": ([None] * 4, {}, InputError, r"no labeled row: all 4 are None"),
     "all NaN": ([nan] * 4, {}, InputError, r"no labeled row: all 4 are NaN"),
     "all '?'": (["?"] * 4, {"unlabeled": "?"}, InputError, r"no labeled row: all 4 are '\?'"),
@@ -164,6 +168,13 @@ MALFORMED = {
     ),
     "soft labels": (np.full((4, 2), 0.5), {}, InputError, r"y should be a 1d array.*like a soft-label matrix.*argmax"),
     "2-D": (np.full((4, 2), 7), {}, InputError, r"shape \(4, 2\) instead\. Pass one label a row"),
+    "2-D floats": (np.full((4, 2), 7.0), {}, InputError, r"shape \(4, 2\) instead\. Pass one label a row"),
+    "2-D text": (np.full((4, 2), "a"), {}, InputError, r"shape \(4, 2\) instead\. Pass one label a row"),
+    "3-D": (np.full((4, 1, 1), 1), {}, InputError, r"shape \(4, 1, 1\) instead\. Pass one label a row"),
+    "no column": (np.empty((4, 0)), {}, InputError, r"shape \(4, 0\) instead\. Pass one label a row"),
+    "no row": (np.empty((0, 3)), {}, InputError, r"y should be a 1d array, got an array of shape \(0, 3\) instead"),
+    "sparse": (csr_array([[0, 1, 0, 1]]), {}, TypeError, r"y is sparse of shape \(1, 4\); labels are dense"),
+    "one row": (np.array([[0, 1, -1, 1]]), {}, InputError, r"shape \(1, 4\) instead\. It is one row: pass y\.ravel"),
     "2-D counts": (np.full((4, 2), 2), {}, InputError, r"shape \(4, 2\) instead\. Pass one label a row"),
     "0-D": (3, {}, InputError, r"y should be a 1d array, got an array of shape \(\)"),
     "ragged": ([[1], [1, 2], [1], [1]], {}, InputError, r"y is ragged"),
@@ -188,6 +199,69 @@ def test_malformed_y_is_refused(y, options, error, message):
     with pytest.raises(error, match=message) as caught:
         partial(np.eye(4), y, **options)
     assert isinstance(caught.value, InputError | OptionError)
+
+
+WRAPPED = r"y is uint8 and holds 255, which is what -1 becomes.* If it means an unlabeled row, use a signed type"
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "words"),
+    [
+        (np.uint8([0, 1, 255, 1]), {}, WRAPPED),
+        (np.uint8([0, 253, 255, 1]), {}, WRAPPED),
+        (np.uint8([0, 254, 255, 1]), {}, None),  # all values up to the largest
+        (np.uint8([0, 1, 254, 1]), {}, None),
+        (np.uint8([0, 255, 255, 0]), {}, None),  # black and white
+        (np.array([0, 1, 255, 1]), {}, None),
+        (np.uint8([0, 1, 255, 7]), {"unlabeled": 7}, None),  # whoever names the mark knows it
+        (np.uint8([0, 1, 255, 1]), {"unlabeled": None}, None),
+        (np.arange(21), {}, r"y has 21 different numbers in its 21 labeled rows, and each counts as a class"),
+        (np.arange(22) % 12, {}, "y has 12 different numbers in its 22 labeled rows"),
+        (np.arange(22) % 11, {}, None),
+        (np.arange(20), {}, None),
+        ([-1.0, -1, 0.5, 2], {"task": "numbers"}, r"y is -1 in 2 of 4 rows.* no row counts as unlabeled"),
+        ([-1.0, -1, 0.5, 2, 3], {"task": "numbers"}, None),
+        ([-1.0, -1, 0.5, nan], {"task": "numbers"}, None),  # NaN is the mark, so -1 is a number
+        ([1.0, nan, nan, 2], {"task": "numbers"}, None),
+    ],
+)
+def test_a_y_that_is_possible_and_probably_not_meant_is_pointed_out(y, options, words):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        partial(table(y), y, **options)
+    assert len(caught) == (words is not None)
+    for warning in caught:
+        assert re.search(words, str(warning.message))
+
+
+def test_a_warning_points_to_the_line_that_calls_an_estimator():
+    def fit(y, **options):
+        return partial(np.eye(len(y)), y, **options)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit(np.uint8([0, 1, 255, 1]))
+        fit(np.arange(21))
+        fit([-1.0, -1, 0.5, 2], task="numbers")
+        fit(["a", "unknown", "b"], unlabeled="unkown")
+        fit(np.array([[0], [1], [-1]]))
+    here = inspect.currentframe().f_lineno
+    assert {warning.filename for warning in caught} == {__file__}
+    assert [warning.lineno - here for warning in caught] == [-5, -4, -3, -2, -1]
+
+
+def test_sides_are_those_of_domain_and_else_labeled_and_unlabeled_rows():
+    x, y = np.eye(5), [0, -1, 1, -1, -1]
+    assert [side.tolist() for side in partial(x, y).sides()] == [[0, 2], [1, 3, 4]]
+    for labels, task in ((y, "classes"), ([0.5, nan, 1, 2, 3], "numbers")):
+        part = partial(x, labels, task=task, domain=[-1, 1, 2, -3, 1])
+        assert [side.tolist() for side in part.sides()] == [[1, 2, 4], [0, 3]]
+    with pytest.raises(InputError, match="the target has 1 row; adapting"):
+        partial(x, [0, 1, 1, 0, -1]).sides()
+
+
+def test_the_signature_says_that_the_usual_marks_are_the_default():
+    assert "unlabeled: 'Any' = <the usual marks>" in str(inspect.signature(partial))
 
 
 @pytest.mark.parametrize("y", [[0.5, nan, -1, 7], pl.Series([0.5, None, -1, 7]), [0.5, None, -1, 7]])
@@ -216,10 +290,18 @@ def test_a_column_is_ravelled_with_scikit_learns_warning():
     assert part.y.tolist() == [0, 1]
 
 
+def test_sparse_rows_stay_sparse_where_they_are_taken():
+    part = partial(csr_array(np.eye(3)), [0, 1, -1], sparse=True)
+    assert (part.x != csr_array(np.eye(3))).nnz == 0
+    with pytest.raises(TypeError, match="X is sparse"):
+        partial(csr_array(np.eye(3)), [0, 1, -1])
+
+
 def test_images_and_frames_say_so():
     assert partial(np.zeros((3, 4, 5)), [0, 1, -1]).kind == "image"
-    part = partial(pd.DataFrame(np.eye(3), columns=["a", "b", "c"]), [0, 1, -1])
-    assert (part.kind, part.feature_names) == ("table", ("a", "b", "c"))
+    for y, task in (([0, 1, -1], "classes"), ([0.5, 1, nan], "numbers")):
+        part = partial(pd.DataFrame(np.eye(3), columns=["a", "b", "c"]), y, task=task)
+        assert (part.kind, part.feature_names) == ("table", ("a", "b", "c"))
 
 
 @pytest.mark.parametrize(("X", "rest"), [(np.zeros((3, 2, 4)), (1,)), (np.zeros((3, 2, 4, 3), np.uint8), (3,))])
@@ -234,6 +316,18 @@ def test_masks_are_kept_as_codes_of_the_labeled_images(X, rest):
     assert not partial(X, [0, 1, -1]).has_masks
     with pytest.raises(InputError, match=r"X is a table \(3, 2\); masks need images"):
         partial(np.zeros((3, 2)), [np.array(first), None, np.array(last)], task="masks")
+
+
+def test_the_largest_number_of_single_precision_is_a_target_and_the_next_is_not():
+    largest = float(np.finfo(np.float32).max)
+    assert partial(np.eye(3), [largest, 1.0, -largest], task="numbers").y.tolist() == [largest, 1.0, -largest]
+    with pytest.raises(InputError, match=r"y\[2\] = -3\.40282e\+38 is too large for float32"):
+        partial(np.eye(3), [largest, 1.0, np.nextafter(-largest, -np.inf)], task="numbers")
+
+
+def test_lists_of_one_type_become_arrays_of_it():
+    assert [as_vector(y).dtype.kind for y in ([1, 2], ["a", "b"], [True, False], [1.0, nan])] == ["i", "U", "b", "f"]
+    assert [len(read_labels([], unlabeled=mark).rows) for mark in (None, nan)] == [0, 0]
 
 
 def test_series_without_gaps_keep_their_type():
@@ -253,6 +347,8 @@ TASKS = [
     ((MASK, None), "masks"),
     (np.zeros((3, 2, 2), int), "masks"),
     (np.zeros((3, 2), int), "classes"),
+    (np.full((3, 2), 0.5), "classes"),
+    ([[0], [0, 1]], "classes"),
     ([0, 1, 1], "classes"),
     (["a", None], "classes"),
     (np.array([0, 1, -1]), "classes"),

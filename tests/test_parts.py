@@ -277,6 +277,7 @@ def test_senseless_options_are_refused(make, words):
 
 def test_the_ends_of_what_makes_sense_are_taken():
     parts.Fixed(0.0), parts.Fixed(1.0), parts.PerClass(0.0), parts.ToPrior(momentum=0.0), parts.Linear(1.0)
+    parts.Sharpen(1.0), parts.Sharpen(1e-3), parts.ToPrior((0.5, 0.5 + 1e-7))
 
 
 @pytest.mark.parametrize("part", [parts.PerClass(), parts.SelfAdaptive(), parts.TruncatedGaussian(), parts.ToPrior()])

@@ -2,7 +2,6 @@
 
 import io
 import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from malformed import CLASSES, X, say
 
 from fewlabels.cli import main
-from fewlabels.files import write_file
 
 QUICK = ("--set", "steps=2", "--quiet")
 
@@ -84,19 +82,6 @@ def test_nothing_is_written_besides_and_a_home_that_cannot_be_written_does_not_m
     assert found.stderr.splitlines() == [refused, "outside: []"]
     assert {p.name for p in tmp_path.iterdir()} == {"in", "out", "tmp"}
     assert {p.name for p in (tmp_path / "out").iterdir()} >= {"run", "audit", "p.csv"}
-
-
-def test_writing_into_a_pipe_leaves_the_pipe(tmp_path):
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        write_file(pipe, b"predictions")
-        assert os.read(reader, 99) == b"predictions"
-    finally:
-        os.close(reader)
-    assert stat.S_ISFIFO(pipe.stat().st_mode)
-    assert [p.name for p in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_output_that_does_not_know_every_character(tmp_path, monkeypatch):

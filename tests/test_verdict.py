@@ -352,6 +352,12 @@ def test_limits_of_a_decision_belong_to_it():
     assert decide(0.5, -0.011, 0.01, 0.01, 0.05) == decide(0.5, -0.01, 0.011, 0.01, 0.05) == Verdict.CANNOT_TELL
 
 
+def test_right_and_wrong_may_be_given_as_zeros_and_ones_of_any_type():
+    baseline, candidate = rows(40, 12, 4, 8)
+    for kind in (int, float, np.float32, np.uint8):
+        assert judge_classes(baseline.astype(kind), candidate.astype(kind)) == judge_classes(baseline, candidate)
+
+
 def test_bad_input_is_refused():
     with pytest.raises(InputError, match="same rows"):
         judge_classes([True], [True, False])

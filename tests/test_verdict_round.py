@@ -142,6 +142,49 @@ def test_futility_is_hoeffding_s_bound_with_half_the_risk_at_each_look(look, ris
         assert asked.verdict == verdict
 
 
+def test_futility_at_exactly_delta_is_not_yet_sure():
+    bound = 600 / 20_000 * (0 / 40 + sqrt(2 * log(2 / 0.025) / 40))
+    for delta, verdict in (
+        (bound, Verdict.CANNOT_TELL),
+        (np.nextafter(bound, 1.0), Verdict.NO_PRACTICAL_DIFFERENCE),
+    ):
+        asked, _ = make(n_rows=20_000, differ=600, delta=float(delta))
+        asked.answer(asked.questions(40), [0, 1] * 20)
+        assert asked.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, None),
+        ({"delta": 0.0}, None),
+        ({"pool": 3}, None),  # they disagree everywhere
+        ({"labels": [0, 1, None]}, None),
+        ({"pool": 2}, "more rows than the pool"),
+        ({"labels": [0, 1, 0, 1]}, "more labels than rows"),
+        ({"rows": [], "baseline": [], "candidate": [], "labels": []}, None),
+        ({"rows": [], "baseline": [], "candidate": [], "labels": [], "pool": 0}, "the pool"),
+        ({"delta": -0.01}, "delta or alpha"),
+        ({"alpha": 0.0}, "delta or alpha"),
+        ({"alpha": 1.0}, "delta or alpha"),
+        ({"alpha": 0.99}, None),
+        ({"rows": [1, 2]}, "unlike shapes"),
+        ({"candidate": [1, 2]}, "unlike shapes"),
+        ({"rows": [[1], [2], [3]], "baseline": [[0]] * 3, "candidate": [[1]] * 3}, "unlike shapes"),
+        ({"rows": [1.0, 2.0, 3.0]}, "unlike shapes"),
+        ({"pool": 9.0}, "pool is a whole number"),
+        ({"labels": "01"}, "labels a list"),
+    ],
+)
+def test_a_round_that_was_written_is_read_and_no_other(change, words):
+    values = VerdictRound(np.array([4, 2, 9]), np.array([0, 0, 1]), np.array([1, 1, 0]), 9, labels=[1]).to_dict()
+    if words is None:
+        assert VerdictRound.from_dict(values | change).to_dict() == values | change
+    else:
+        with pytest.raises((ValueError, TypeError), match=words):
+            VerdictRound.from_dict(values | change)
+
+
 def test_a_look_after_every_label_is_wrong_at_most_once_in_twenty():
     """2,000 rounds between equally good models, stopped at the first decision: naive testing is wrong in a quarter."""
     rng, wrong, naive = np.random.default_rng(0), 0, 0

@@ -90,15 +90,14 @@ def open_set(view: View) -> Finding | Suspicion:
 
 def distances(x_l: Floats, x_u: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Mean distance to the nearest 3 labeled rows but oneself (L,), and but one at random (M,)."""
-    k = min(NEIGHBORS, len(x_l) - 1)
-    own = nearest(x_l, k).distance.mean(1)
-    found = nearest(x_l, k + 1, x_u)
+    own = nearest(x_l, NEIGHBORS).distance.mean(1)
+    found = nearest(x_l, NEIGHBORS + 1, x_u)
     ignored = rng.integers(0, len(x_l), len(x_u))
     hit = found.index == ignored[:, None]
-    # drop the ignored row where it is among the k + 1 nearest, else the farthest of them
-    drop = np.where(hit.any(1), hit.argmax(1), k)
+    # drop the ignored row where it is among the 4 nearest, else the farthest of them
+    drop = np.where(hit.any(1), hit.argmax(1), NEIGHBORS)
     total = found.distance.sum(1) - found.distance[np.arange(len(x_u)), drop]
-    return own, total / k
+    return own, total / NEIGHBORS
 
 
 def halves(x_l: Floats, x_u: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:

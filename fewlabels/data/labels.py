@@ -191,7 +191,7 @@ def _ravelled(y: NDArray[Any]) -> NDArray[Any]:
 
 def _usual_mark(y: NDArray[Any], task: Task) -> tuple[str | None, NDArray[np.bool_]]:
     if y.dtype.kind == "O":
-        names = np.array([_mark_name(v, task) for v in y], dtype="U4")
+        names = np.array([_mark_name(v, task) for v in y])
         found = {name: names == name for name in dict.fromkeys(names.tolist()) if name != "no"}
     else:
         candidates: dict[str, Any] = {}
