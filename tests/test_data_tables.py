@@ -192,17 +192,6 @@ def test_a_file_without_line_ends_does_not_fill_the_memory(tmp_path, monkeypatch
         data.load(write(tmp_path / "t.csv", "a,label\n" + "1" * 2000))
 
 
-def test_a_parquet_file_that_unpacks_to_more_than_is_to_spare_is_not_read(tmp_path, monkeypatch):
-    same, other = np.zeros(10_000), np.random.default_rng(0).random(10_000)
-    for name, column, spare in (("same", same, 100_000), ("other", other, 100_000), ("text", ["a" * 500_000], 400_000)):
-        path = tmp_path / f"{name}.parquet"
-        pd.DataFrame({"n": column, "label": len(column) * [1]}).to_parquet(path)
-        monkeypatch.setattr(readers, "memory_to_spare", lambda spare=spare: spare)
-        with pytest.raises(ResourceError, match=rf"{name}\.parquet unpacks to \d+ MB, more memory than is to spare"):
-            data.load(path)
-    assert (tmp_path / "same.parquet").stat().st_size < 10_000
-
-
 def test_texts_that_identify_rows_are_left_out_with_a_note(tmp_path):
     rows = "".join(f"p{i},{i % 3},{i % 2}\n" for i in range(30))
     bunch = data.load(write(tmp_path / "t.csv", "patient,size,label\n" + rows))
