@@ -151,7 +151,7 @@ def test_progress_counts_the_rows_that_are_done(monkeypatch):
         yield SimpleNamespace(update=shown.append)
 
     monkeypatch.setattr(ranking, "show_progress", show)
-    monkeypatch.setattr(products, "_BLOCK", 200 * 400)
+    monkeypatch.setattr(products.Products, "block_scores", 200 * 400)
     nearest(ROWS["outliers"][:400], 5, verbose=True)
     assert shown == [(True, "neighbors", 0, 400, "row"), 200, 400]
 
