@@ -35,7 +35,6 @@ DEEP: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "a rate of NaN": ({"lr": np.nan}, OptionError, "lr=nan; expected a number from 0 to below 1000."),
     "a rate below 0": ({"lr": -1}, OptionError, "lr=-1; expected a number from 0 to below 1000."),
     "an average of 1": ({"average": 1}, OptionError, "average=1; expected a number from 0 to below 1."),
-    "what to do about what is not finite": ({"on_nonfinite": "retry"}, OptionError, "on_nonfinite='retry'; expected 'raise' or 'rollback'."),
     "a device that is not there": ({"device": "mps" if torch.cuda.is_available() else "cuda"}, AbsentDeviceError, f"device='…' {_HERE}"),
     "a device that is not known": ({"device": "tpu"}, OptionError, f"device='tpu' {_HERE}"),
     "a device without a number": ({"device": "cpu:x"}, OptionError, f"device='cpu:x' {_HERE}"),
