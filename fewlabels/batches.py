@@ -26,7 +26,9 @@ from fewlabels.scaling import Scaling
 _ORDER_X, _ORDER_U, _COPY_X, _COPY_U, _MORE_X, _MOVE_X, _MOVE_U = 0, 1, 2, 3, 1000, 2000, 2001
 _PROBE, _ORDER_SIDE, _COPY_SIDE, _WEIGHTED, _ORDER_CLASS = 3000, 4000, 4010, 5000, 10_000
 # Processes that decode image files; how many changes no bit.
-_WORKERS = 2
+_WORKERS, _EACH_AHEAD = 2, 4
+# Steps whose images are decoded ahead
+AHEAD = _WORKERS * _EACH_AHEAD
 
 
 class Pool(NamedTuple):
@@ -213,7 +215,7 @@ def _kept(pool: Pool, plans: Any, device: torch.device) -> Iterator[tuple[tuple[
             yield np.concatenate(_ids(pool, plan)).tolist()
 
     loader = torch.utils.data.DataLoader(
-        _Files(pool.x), batch_sampler=wanted(), num_workers=_WORKERS, prefetch_factor=4 if _WORKERS else None
+        _Files(pool.x), batch_sampler=wanted(), num_workers=_WORKERS, prefetch_factor=_EACH_AHEAD if _WORKERS else None
     )
     try:
         for rows in loader:

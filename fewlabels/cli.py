@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from fewlabels import __version__
+from fewlabels.data.memory import memory_errors
 from fewlabels.errors import DivergenceError, InputError, OptionError, SaveError
 from fewlabels.interrupts import terminable
 
@@ -624,7 +625,7 @@ def main(argv: list[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or pipe that does not know every character
     try:
-        with terminable(), _plain_warnings(debug):
+        with terminable(), _plain_warnings(debug), memory_errors():
             app(words, exit_on_error=False, print_error=True)
     except CycloptsError:
         sys.exit(2)

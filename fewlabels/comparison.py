@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from threadpoolctl import threadpool_info
 
@@ -17,11 +18,13 @@ from fewlabels import ledger
 from fewlabels.audits.auditing import Audit, examine
 from fewlabels.classical.base import Classical
 from fewlabels.classical.checking import check_number
-from fewlabels.data.inputs import check_X
+from fewlabels.data.inputs import check_X, read_X
 from fewlabels.data.labels import guess_task
 from fewlabels.deep import DeepClassifier, DeepRegressor
-from fewlabels.errors import OptionError
+from fewlabels.errors import InputError, OptionError, said_of
 from fewlabels.estimators import name_of, task_of
+from fewlabels.graph.reading import read_graph
+from fewlabels.graph_classifier import GraphClassifier
 from fewlabels.method import Method
 from fewlabels.pairs import adapts, as_estimator, divide, facts, fit_both, judge, output
 from fewlabels.partial_labels import Partial
@@ -180,6 +183,7 @@ def compare(
     audit: bool = True,
     repeats: int = 1,
     domain: Any = None,
+    graph: Any = None,
     command: str | None = None,
 ) -> Comparison:
     """Train a supervised baseline and a semi-supervised candidate, and judge them on rows neither has seen.
@@ -213,6 +217,9 @@ def compare(
         new held-out rows or, with a test set, with a new seed alone. The first pair is the one that may be deployed
     domain : for a candidate with `adapt`, the side of each row of X as `DeepClassifier.fit` takes it. Such a candidate
         needs X_test, of rows like those it will be used on. The baseline is trained on the labels alone, unadapted
+    graph : for a `GraphClassifier`, the edges as its `fit` takes them: of the rows of X or, with X_test, of these and
+        then of those of X_test, numbered from N on. Rows that are judged are no nodes of the graph that is trained on:
+        they are asked as new nodes with their edges. The baseline has the same graph
     command : what the report names as the command that repeats this
 
     Returns
@@ -240,18 +247,19 @@ def compare(
         raise OptionError("method='supervised' is the baseline itself. Name a method that uses the unlabeled rows.")
     check_repeats(repeats)
     _check_sides(candidate, X_test, domain)
+    nodes = None if graph is None else _read_nodes(candidate, X, X_test, graph)
     sparse = isinstance(candidate, Classical) and candidate.takes_sparse
     task = task_of(candidate)
-    share: dict[str, Any] = {"task": task, "holdout": holdout, "sparse": sparse, "domain": domain}
+    share: dict[str, Any] = {"task": task, "holdout": holdout, "sparse": sparse, "domain": domain, "graph": nodes}
     rows = divide(X, y, X_test, y_test, seed=seed, **share)
     found = examine(rows.data, rows.X_eval, rows.y_eval, seed=seed) if audit and task != "masks" else None
     place = None if folder is None else Path(folder)
     untrained = clone(candidate)
-    baseline, seconds = fit_both(candidate, rows.X, rows.y, seed, place, rows.domain)
-    outputs = [output(model, rows.X_eval) for model in (baseline, candidate)]
+    baseline, seconds = fit_both(candidate, rows.X, rows.y, seed, place, rows.domain, rows.graph)
+    outputs = [output(model, rows.X_eval, rows.edges) for model in (baseline, candidate)]
     looks = ledger.read(
         contents(check_X(rows.X_eval, like=rows.data.form, sparse=sparse), rows.y_eval),
-        fingerprint(rows.data, untrained, seed),
+        fingerprint(rows.data, untrained, seed, rows.graph),
         None if place is None else place.absolute().parent,
     )
     paired = judge(rows.y_eval, rows.data.classes, outputs, delta, alpha=0.05 / looks)
@@ -299,6 +307,23 @@ def _check_sides(candidate: Any, X_test: Any, domain: Any) -> None:
         raise OptionError(
             "domain= is for a candidate with adapt=, such as fl.DeepClassifier('fixmatch', adapt='dann')."
         )
+
+
+def _read_nodes(candidate: Any, X: Any, X_test: Any, graph: Any) -> csr_array:
+    if not isinstance(candidate, GraphClassifier):
+        raise OptionError("graph= is for fl.GraphClassifier; other methods build a graph of their own, or none.")
+    n = read_X(X, sparse=True)[0].shape[0]
+    if X_test is None:
+        return read_graph(graph, n)
+    with said_of("X_test"):
+        n_test = read_X(X_test, sparse=True)[0].shape[0]
+    shape = getattr(graph, "shape", None)
+    if shape == (n, n):
+        raise InputError(
+            f"graph has the {n} rows of X alone; with X_test its nodes are those of X and then the {n_test} of X_test. "
+            "Add these and their edges, or leave X_test out: then a part of the labels is held out."
+        )
+    return read_graph(graph, n + n_test)
 
 
 def _ask(

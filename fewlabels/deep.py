@@ -18,6 +18,7 @@ from fewlabels.augment import Augmentation
 from fewlabels.calibration import cooled, temperature
 from fewlabels.data.inputs import Form, check_X, remember_form
 from fewlabels.data.labels import read_labels
+from fewlabels.data.memory import memory_errors
 from fewlabels.errors import InputError, OptionError
 from fewlabels.method import Method
 from fewlabels.networks import Network
@@ -53,6 +54,7 @@ class _Deep(BaseEstimator):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
     ) -> None:
         self.method = method
         self.network = network
@@ -68,6 +70,7 @@ class _Deep(BaseEstimator):
         self.folder = folder
         self.verbose = verbose
         self.random_state = random_state
+        self.on_nonfinite = on_nonfinite
 
     def baseline(self) -> Self:
         """The same estimator on the labels alone: same network, augmentation, steps and optimizer."""
@@ -135,6 +138,8 @@ class DeepClassifier(ClassifierMixin, _Deep):
     folder : where metrics.jsonl and checkpoints go; the same call goes on with an interrupted run there
     verbose : "auto" and True show progress (a bar, or in logs a line now and then), False nothing
     random_state : seed; the same seed, versions, threads and device give the same bits
+    on_nonfinite : at a loss, gradient or weight that is not finite: "raise" a `DivergenceError`; or "rollback", up to
+        three times, to the start, with half the learning rate each time and a warning
 
     Attributes
     ----------
@@ -172,6 +177,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
         class_balanced: bool = False,
         logit_adjustment: float = 0.0,
         watch_labels: int = 0,
@@ -194,6 +200,7 @@ class DeepClassifier(ClassifierMixin, _Deep):
             folder=folder,
             verbose=verbose,
             random_state=random_state,
+            on_nonfinite=on_nonfinite,
         )
         self.class_balanced = class_balanced
         self.logit_adjustment = logit_adjustment
@@ -216,10 +223,11 @@ class DeepClassifier(ClassifierMixin, _Deep):
         ------
         InputError : the data cannot be used; OptionError : an option cannot; DivergenceError : the loss blew up
         """
-        several = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
-        if domain is not None and self.adapt is None:
-            warnings.warn("domain= is used by adapt=, which is None: all rows are treated alike.", stacklevel=2)
-        return self.learn(partial_matrix(X, y) if several else partial(X, y, task="classes", domain=domain))
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            several = len(getattr(y, "shape", ())) == 2 and y.shape[1] > 1
+            if domain is not None and self.adapt is None:
+                warnings.warn("domain= is used by adapt=, which is None: all rows are treated alike.", stacklevel=2)
+            return self.learn(partial_matrix(X, y) if several else partial(X, y, task="classes", domain=domain))
 
     def learn(self, data: Partial) -> Self:
         """`fit` for rows that are through the door already."""
@@ -302,6 +310,7 @@ class DeepRegressor(RegressorMixin, _Deep):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
     ) -> None:
         _Deep.__init__(
             self,
@@ -319,16 +328,18 @@ class DeepRegressor(RegressorMixin, _Deep):
             folder=folder,
             verbose=verbose,
             random_state=random_state,
+            on_nonfinite=on_nonfinite,
         )
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on all rows of X; NaN in y marks unlabeled rows. Errors as in `DeepClassifier.fit`."""
-        data = partial(X, y, task="numbers")
-        mean, std = float(data.y.mean()), float(data.y.std()) or 1.0
-        self._fit(data, Numbers(), ((data.y - mean) / std).astype(np.float32))
-        self.target_mean_, self.target_std_ = mean, std
-        self.transduction_ = self._units(self.run_.outputs(data.x))
-        self.transduction_[data.labeled] = data.y
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            data = partial(X, y, task="numbers")
+            mean, std = float(data.y.mean()), float(data.y.std()) or 1.0
+            self._fit(data, Numbers(), ((data.y - mean) / std).astype(np.float32))
+            self.target_mean_, self.target_std_ = mean, std
+            self.transduction_ = self._units(self.run_.outputs(data.x))
+            self.transduction_[data.labeled] = data.y
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from fewlabels.errors import AbsentDeviceError, OptionError, ResourceError
+from fewlabels.errors import AbsentDeviceError, OptionError
 
 # bfloat16 is chosen only where it is clearly quicker, so that a noisy machine chooses the same every time.
 _CLEARLY = 1.2
@@ -108,25 +108,6 @@ def reuse_memory() -> Iterator[None]:
         mallopt(mmap_threshold, 32 << 20)
         mallopt(trim_threshold, 64 << 20)
         libc.malloc_trim(0)
-
-
-@contextmanager
-def memory_errors() -> Iterator[None]:
-    """Turn PyTorch's ways of saying "out of memory" into one that says what to do.
-
-    One of them is a worker that the system killed. PyTorch raises that wherever the main thread happens to be.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise ResourceError("training needs more memory than there is. Lower batch_size or the network.") from error
-        if "DataLoader worker" in str(error):
-            raise ResourceError(
-                "a process that decodes images was killed, most often for lack of memory. Free some, or lower "
-                "batch_size or unlabeled_ratio."
-            ) from error
-        raise
 
 
 @contextmanager

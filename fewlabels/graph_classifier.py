@@ -15,6 +15,7 @@ from fewlabels import recipes
 from fewlabels.augment import Graphs
 from fewlabels.classical.base import ClassicalClassifier
 from fewlabels.classical.checking import check_choice, check_number
+from fewlabels.data.memory import check_memory, held_bytes, memory_errors
 from fewlabels.errors import InputError, OptionError
 from fewlabels.graph.features import FeatureScaling, learn_features
 from fewlabels.graph.neighbors import nearest, prepare
@@ -150,26 +151,28 @@ class GraphClassifier(ClassicalClassifier):
         validation : (V,) numbers of nodes whose labels in y choose the step that is kept, and nothing else; None
             takes the last step
         """
-        architecture = self._resolved()
-        options = self._options(architecture)
-        x, data = self._enter(X, y)
-        weights = self._graph(x, graph, options.seed)
-        partial, judges, y_judges = _without(data, validation)
-        scaling = learn_features(x, self.scaling)
-        adjacency = with_loops(weights)
-        seen = inputs(scaling(x), adjacency, architecture)
-        with torch.random.fork_rng([]):
-            torch.manual_seed(options.seed)
-            network = build(architecture, x.shape[1], data.n_classes)
-            run = train_nodes(network, NodeData(*seen, partial, judges, y_judges), options)
-        proba = answers(run.network, *seen, 0)
-        self.scaling_ = vars(scaling)
-        self.weights_ = {name: tensor.numpy() for name, tensor in run.network.state_dict().items()}
-        self.history_, self.findings_ = run.history, run.findings
-        self.facts_ = run.facts | {"n_edges": weights.nnz // 2}
-        self.X_, self.graph_, self.label_distributions_ = copied(x), weights, proba
-        self.given_graph_ = graph is not None
-        self._remember_classes(data, proba)
+        with memory_errors():
+            architecture = self._resolved()
+            options = self._options(architecture)
+            x, data = self._enter(X, y)
+            weights = self._graph(x, graph, options.seed)
+            _check_memory(x, weights, architecture, data.n_classes, options.method)
+            partial, judges, y_judges = _without(data, validation)
+            scaling = learn_features(x, self.scaling)
+            adjacency = with_loops(weights)
+            seen = inputs(scaling(x), adjacency, architecture)
+            with torch.random.fork_rng([]):
+                torch.manual_seed(options.seed)
+                network = build(architecture, x.shape[1], data.n_classes)
+                run = train_nodes(network, NodeData(*seen, partial, judges, y_judges), options)
+            proba = answers(run.network, *seen, 0)
+            self.scaling_ = vars(scaling)
+            self.weights_ = {name: tensor.numpy() for name, tensor in run.network.state_dict().items()}
+            self.history_, self.findings_ = run.history, run.findings
+            self.facts_ = run.facts | {"n_edges": weights.nnz // 2}
+            self.X_, self.graph_, self.label_distributions_ = copied(x), weights, proba
+            self.given_graph_ = graph is not None
+            self._remember_classes(data, proba)
         return self
 
     def predict_proba(self, X: Any, edges: Any = None) -> Floats:
@@ -272,6 +275,19 @@ class GraphClassifier(ClassicalClassifier):
         found = nearest(prepare(self.X_, self.metric), min(int(self.n_neighbors), n), prepare(rows, self.metric))
         start = np.arange(0, found.index.size + 1, found.index.shape[1])
         return csr_array((affinities(found.distance).ravel(), found.index.ravel(), start), shape=(m, n + m))
+
+
+def _check_memory(x: Any, weights: csr_array, found: Architecture, n_classes: int, method: Method) -> None:
+    """Refuse a training that would take too much, as the page on reliability counts it."""
+    edges, heads = weights.nnz + x.shape[0], found.heads or 0
+    # what a node has at once of features, hidden units and answers, in each pass and its gradient
+    numbers = x.shape[1] + (found.width or 0) * max(1, heads) + n_classes * (1 + (found.hops or 0))
+    passes = min(found.rows, x.shape[0]) * (2 + len(method.augment))
+    check_memory(
+        2.0 * held_bytes(x) + (50 + 40 * heads) * edges + 10 * passes * numbers,
+        f"{x.shape[0]:,} nodes with {edges:,} edges and {numbers:,} numbers each",
+        "Take architecture='sgc', or fewer nodes, edges or columns.",
+    )
 
 
 def _without(data: Partial, validation: Any) -> tuple[Partial, NDArray[np.int64], NDArray[np.int64]]:

@@ -19,7 +19,7 @@ from fewlabels.data.images import ImageFiles
 from fewlabels.partial_labels import Partial
 
 # Of the options, these change nothing in the result, or only where it is computed.
-_PASSED = ("verbose", "folder", "device")
+_PASSED = ("verbose", "folder", "device", "on_nonfinite")
 
 
 def settings(options: Any) -> dict[str, str]:

@@ -40,7 +40,8 @@ class Method(Protocol):
     """A frozen dataclass of options. `loss` must not keep anything: what it learns goes into the state.
 
     A method may also have `augment_x: ClassVar[tuple[str, ...]]`: augmentations of the labeled rows beside the weak
-    one, which `batch.x_more` then holds. Most have not.
+    one, which `batch.x_more` then holds, and `passes: ClassVar[int]` if it sends the unlabeled rows through the network
+    more often than `augment` has copies, so that memory is counted. Most have neither.
     """
 
     augment: ClassVar[tuple[str, ...]]  # which augmentations `batch.u` holds, e.g. ("weak", "strong")

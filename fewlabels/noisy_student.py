@@ -30,6 +30,7 @@ from torch import Tensor
 from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation
 from fewlabels.classical.checking import check_flag
+from fewlabels.data.memory import memory_errors
 from fewlabels.deep import DeepClassifier
 from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
@@ -157,26 +158,27 @@ class NoisyStudent(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train the teacher and then `rounds` students; y marks unlabeled rows as for `DeepClassifier.fit`."""
-        self._check()
-        data, seed = partial(X, y, task="classes"), check_seed(self.random_state)
-        teacher = self._learner(0, seed, "supervised").learn(data)
-        history, told, seconds = _numbered(teacher, 0, 0.0), [], teacher.run_.facts["seconds"]
-        findings = _of_round(teacher, 0)
-        for number in range(1, self.rounds + 1):
-            lesson = self._lesson(teacher, data)
-            student = self._learner(number, seed, lesson).learn(data)
-            told.append(_about(number, lesson, teacher, student))
-            history += _numbered(student, number, history[-1]["step"])
-            findings += _of_round(student, number)
-            teacher, seconds = student, seconds + student.run_.facts["seconds"]
-        # after the training: a refit that fails leaves the fitted model whole
-        self.teacher_, self.rounds_, self.history_, self.findings_ = teacher, told, history, findings
-        self.run_ = dataclasses.replace(teacher.run_, facts=teacher.run_.facts | {"seconds": seconds})
-        self.classes_, self.transduction_ = teacher.classes_, teacher.transduction_
-        self.n_features_in_ = teacher.n_features_in_
-        self.__dict__.pop("feature_names_in_", None)
-        if data.feature_names is not None:
-            self.feature_names_in_ = teacher.feature_names_in_
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            self._check()
+            data, seed = partial(X, y, task="classes"), check_seed(self.random_state)
+            teacher = self._learner(0, seed, "supervised").learn(data)
+            history, told, seconds = _numbered(teacher, 0, 0.0), [], teacher.run_.facts["seconds"]
+            findings = _of_round(teacher, 0)
+            for number in range(1, self.rounds + 1):
+                lesson = self._lesson(teacher, data)
+                student = self._learner(number, seed, lesson).learn(data)
+                told.append(_about(number, lesson, teacher, student))
+                history += _numbered(student, number, history[-1]["step"])
+                findings += _of_round(student, number)
+                teacher, seconds = student, seconds + student.run_.facts["seconds"]
+            # after the training: a refit that fails leaves the fitted model whole
+            self.teacher_, self.rounds_, self.history_, self.findings_ = teacher, told, history, findings
+            self.run_ = dataclasses.replace(teacher.run_, facts=teacher.run_.facts | {"seconds": seconds})
+            self.classes_, self.transduction_ = teacher.classes_, teacher.transduction_
+            self.n_features_in_ = teacher.n_features_in_
+            self.__dict__.pop("feature_names_in_", None)
+            if data.feature_names is not None:
+                self.feature_names_in_ = teacher.feature_names_in_
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

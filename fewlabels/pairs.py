@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
 from sklearn.base import clone, is_regressor
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
@@ -38,6 +39,7 @@ class Divided:
     X_eval, y_eval : the evaluation rows and their labels; rows_eval : which rows these are
     rows_train : which rows of the user's X the training rows are; None when all of them
     domain : the side of each training row, for a candidate that adapts; or None
+    graph : the edges among training rows; edges : those from the evaluation rows to them and to each other; or None
     """
 
     X: Any
@@ -48,6 +50,8 @@ class Divided:
     rows_eval: NDArray[np.int64]
     rows_train: NDArray[np.int64] | None
     domain: NDArray[np.int8] | None = None
+    graph: csr_array | None = None
+    edges: csr_array | None = None
 
 
 def divide(
@@ -61,8 +65,11 @@ def divide(
     seed: int,
     sparse: bool,
     domain: Any = None,
+    graph: csr_array | None = None,
 ) -> Divided:
     """The given test set, or without one a part of the labels held out; `domain` needs a given one.
+
+    `graph` joins the rows of X and then those of X_test. As evaluation rows are no training rows, their edges go, too.
 
     Raises
     ------
@@ -78,7 +85,14 @@ def divide(
         raise InputError("y has no unlabeled row, so there is nothing to compare. Mark some rows as unlabeled, or fit.")
     y_test = check_evaluation(X_test, y_test, data, sparse=sparse)
     rows_eval = rows_eval if held_out else np.arange(len(y_test))
-    return Divided(X, y, data, X_test, y_test, rows_eval, rows_train, data.domain)
+    found = Divided(X, y, data, X_test, y_test, rows_eval, rows_train, data.domain)
+    if graph is None:
+        return found
+    train = np.arange(data.n_rows) if rows_train is None else rows_train
+    judged = rows_eval if held_out else data.n_rows + rows_eval
+    of_judged = csr_array(graph[judged])
+    edges = csr_array(hstack([of_judged[:, train], of_judged[:, judged]]))
+    return replace(found, graph=csr_array(graph[train][:, train]), edges=edges)
 
 
 def as_estimator(method: Any, task: str, steps: int | None, device: str, verbose: Verbose) -> Any:
@@ -92,6 +106,11 @@ def as_estimator(method: Any, task: str, steps: int | None, device: str, verbose
         raise OptionError(f"task={task!r}; expected 'classes', 'numbers' or 'masks'.")
     given = isinstance(method, DeepClassifier | DeepRegressor | DeepSegmenter | NoisyStudent | Classical)
     candidate = clone(method) if given else make(default_method(task) if method is None else method, task)
+    if candidate.get_params(deep=False).get("on_nonfinite") == "rollback":
+        raise OptionError(
+            "on_nonfinite='rollback' could train one of two models with another learning rate than the other, which "
+            "is then part of what is compared. Set lr instead."
+        )
     if isinstance(candidate, Classical) or given:
         if steps is not None or device != "auto":
             raise OptionError("steps and device go on the estimator: a deep one given as method= has them.")
@@ -105,7 +124,7 @@ def adapts(model: Any) -> bool:
 
 
 def fit_both(
-    candidate: Any, X: Any, y: Any, seed: int, folder: Path | None = None, domain: Any = None
+    candidate: Any, X: Any, y: Any, seed: int, folder: Path | None = None, domain: Any = None, graph: Any = None
 ) -> tuple[Any, dict[str, float]]:
     """Fit the candidate in place and its baseline, with the same seed; return the baseline and what each took."""
     set_if_there(candidate, random_state=seed)
@@ -113,7 +132,8 @@ def fit_both(
     for model, role in ((baseline, "baseline"), (candidate, "candidate")):
         set_if_there(model, folder=None if folder is None else folder / role)
         began = time.perf_counter()
-        model.fit(X, y, **({"domain": domain} if adapts(model) else {}))
+        more = {"domain": domain} if adapts(model) else {} if graph is None else {"graph": graph}
+        model.fit(X, y, **more)
         # a deep model knows what it spent before it was interrupted, too
         seconds[role] = facts(model).get("seconds", time.perf_counter() - began)
         if role == "baseline" and "precision" in facts(baseline):
@@ -211,8 +231,10 @@ def _all_labeled(missing: int) -> None:
         raise InputError(f"y_test has {missing} unlabeled rows. Every row of the test set needs a label.")
 
 
-def output(model: Any, X_test: Any) -> NDArray[Any]:
+def output(model: Any, X_test: Any, edges: csr_array | None = None) -> NDArray[Any]:
     """Probabilities (n, K), predicted numbers (n,), or masks (n, H, W) as positions in the classes."""
+    if edges is not None:
+        return model.predict_proba(X_test, edges)  # type: ignore[no-any-return]
     if task_of(model) == "masks":
         codes: NDArray[np.int16] = np.searchsorted(model.classes_, model.predict(X_test)).astype(np.int16)
         return codes

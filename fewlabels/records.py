@@ -81,6 +81,8 @@ def _text(value: Any) -> str:
         return f"{{{', '.join(f'{key}={_text(item)}' for key, item in sorted(value.items()))}}}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, np.ndarray) or issparse(value):
+        return contents(value)
     return told_apart(value) if dataclasses.is_dataclass(value) or callable(value) else repr(value)
 
 

@@ -98,7 +98,7 @@ def repeat(
     given : X, y, X_test, y_test as the user gave them
     first : the rows of the first pair and what its two models said of its evaluation rows
     paired : what the first pair's rows say; metric, delta and level are taken from it
-    options : task, holdout and sparse, as `pairs.divide` takes them
+    options : task, holdout, sparse, domain and graph, as `pairs.divide` takes them
     """
     rows, new_splits = first[0], given[2] is None
     if not new_splits and len(rows.y_eval) < FEWEST_FOR_BOOTSTRAP:
@@ -132,8 +132,8 @@ def _pair(
     model = clone(candidate)
     set_if_there(model, verbose=False)  # the pairs have a bar of their own, and a terminal shows one at a time
     rows = divide(*given, seed=seed, **options)
-    baseline, _ = fit_both(model, rows.X, rows.y, seed, place, rows.domain)
-    return _scores(rows, [output(each, rows.X_eval) for each in (baseline, model)])
+    baseline, _ = fit_both(model, rows.X, rows.y, seed, place, rows.domain, rows.graph)
+    return _scores(rows, [output(each, rows.X_eval, rows.edges) for each in (baseline, model)])
 
 
 def _forget(place: Path) -> None:

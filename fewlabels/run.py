@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +23,12 @@ from fewlabels.adapt.importance import effective_labels
 from fewlabels.audits.finding import Finding
 from fewlabels.augment import Augmentation, CTAugment, Graphs, Images, MaskedImages, Moving, NoAugmentation, Tables
 from fewlabels.augment.ct_augment import Learnt
-from fewlabels.batches import Pool, batches
+from fewlabels.batches import AHEAD, Pool, batches
 from fewlabels.checkpoint import check_finite
 from fewlabels.data.images import ImageFiles
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.devices import choose_device, choose_precision, devices_here, memory_errors, reuse_memory
-from fewlabels.errors import DivergenceError, OptionError, ResourceError
+from fewlabels.data.memory import check_memory, memory_errors
+from fewlabels.devices import choose_device, choose_precision, devices_here, reuse_memory
+from fewlabels.errors import DivergenceError, OptionError
 from fewlabels.identity import data_hash, environment, settings
 from fewlabels.interrupts import Interrupts
 from fewlabels.method import Method, Net, State
@@ -34,6 +36,7 @@ from fewlabels.monitors import EARLY, MONITORS, Seen
 from fewlabels.monitors.looks import EVERY, Watched, sample
 from fewlabels.networks import MLP, Network, build, describe
 from fewlabels.networks.bias_free import RowEncoder
+from fewlabels.networks.sizes import AUGMENTED, WEIGHT, WEIGHT_SAVED, layer_outputs, n_weights, step_bytes
 from fewlabels.networks.split import Split, split
 from fewlabels.partial_labels import Partial
 from fewlabels.probing import Probing
@@ -47,6 +50,7 @@ from fewlabels.train import sgd, train
 _CHUNK, _CHUNK_PIXELS = 256, 2**20
 # Steps when none are asked for. Found on rows held out of the training sets: see the concepts page.
 _STEPS = {"table": 500, "image": 1000}
+_ROLLBACKS = 3
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,14 @@ class Options:
     logit_adjustment: float = 0.0
     watch_labels: int = 0
     adapt: Adaptation | None = None
+    on_nonfinite: str = "raise"
 
     def __post_init__(self) -> None:
         choose_device(self.device)
         if not isinstance(self.precision, str) or self.precision not in ("auto", "float32", "bfloat16"):
             raise OptionError(f"precision={self.precision!r}; expected 'auto', 'float32' or 'bfloat16'.")
+        if not isinstance(self.on_nonfinite, str) or self.on_nonfinite not in ("raise", "rollback"):
+            raise OptionError(f"on_nonfinite={self.on_nonfinite!r}; expected 'raise' or 'rollback'.")
         own = not isinstance(self.augment, str | type | Graphs) and callable(getattr(self.augment, "weak", None))
         if not own and not (isinstance(self.augment, str) and self.augment in ("auto", "none")):
             raise OptionError(
@@ -213,6 +220,40 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     ----------
     y : targets of the labeled rows as the task wants them (L,)
     """
+    rollbacks = _ROLLBACKS if options.on_nonfinite == "rollback" else 0
+    for number in range(rollbacks):
+        slower = _slower(options, number)
+        try:
+            return _fit_once(partial, task, y, slower, number)
+        except DivergenceError as error:
+            warnings.warn(
+                f"{error} As on_nonfinite='rollback', training begins anew with lr={slower.lr / 2:.3g}.",
+                stacklevel=_callers_level(),
+            )
+    return _fit_once(partial, task, y, _slower(options, rollbacks), rollbacks)
+
+
+def _callers_level() -> int:
+    """Which frame called the package: `fit` is not as many frames away for every estimator."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals["__name__"]).startswith("fewlabels."):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _slower(options: Options, number: int) -> Options:
+    """Half the learning rate for each training that diverged, and a run folder inside that of the first.
+
+    From the start and not from a checkpoint: where that lies depends on the clock, and the same seed must give the same
+    bits.
+    """
+    if not number:
+        return options
+    folder = None if options.folder is None else Path(options.folder) / f"rollback-{number}"
+    return dataclasses.replace(options, lr=options.lr / 2**number, folder=folder)
+
+
+def _fit_once(partial: Partial, task: Task, y: NDArray[Any], options: Options, rollbacks: int) -> Run:
     method = options.method
     recipes.check_task(method, task.name)
     if task.name != "classes" and (options.class_balanced or options.logit_adjustment):
@@ -222,17 +263,18 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     if task.name != "classes" and options.adapt is not None:
         raise OptionError(f"adapt is for one class a row, not for {task.name}.")
     sides = None if options.adapt is None else partial.sides()
-    _check_batch(partial, options)
     partial, y, truth = _keep_back(partial, y, options)
     if options.logit_adjustment:
         task = adjusted(task.n_outputs, y, options.logit_adjustment)
     options = dataclasses.replace(options, steps=options.steps or _STEPS[partial.kind])
     # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
     device = choose_device(options.device)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors():
+    mend = "Lower batch_size, or take a smaller network."
+    with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors(mend):
         torch.manual_seed(options.seed)
-        scaling = learn_scaling(partial)
         net = _make_net(partial, task, options, device)
+        _check_memory(partial, net, options, device)
+        scaling = learn_scaling(partial)
         pool = _make_pool(partial, scaling, y, device, sides, options)
         history, findings, seconds = _train(net, pool, scaling, partial, truth, task, options, device)
         network = net.teacher.joined() if isinstance(net.teacher, Split) else net.teacher
@@ -245,7 +287,7 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
         "seed": options.seed,
         "steps": options.steps,
         "network": describe(options.network),
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": n_weights(network),
         "device": str(device),
         "precision": "float32" if net.autocast is None else str(net.autocast).removeprefix("torch."),
         "threads": torch.get_num_threads(),
@@ -253,20 +295,52 @@ def fit_run(partial: Partial, task: Task, y: NDArray[Any], options: Options) -> 
     }
     if sides is not None:
         facts |= {"source_rows": len(sides[0]), "target_rows": len(sides[1])}
+    if rollbacks:
+        facts |= {"rollbacks": rollbacks, "learning_rate": options.lr}
     if pool.weights is not None:
         facts["effective_labels"] = effective_labels(pool.weights)
     return Run(network, scaling, history, facts, findings)
 
 
-def _check_batch(partial: Partial, options: Options) -> None:
-    """Refuse a step whose inputs alone would not fit; what a network makes of them comes on top."""
-    rows = options.batch_size * (1 + options.unlabeled_ratio)
-    needed, spare = 4 * rows * math.prod(row_shape(partial)), memory_to_spare()
-    if needed > spare:
-        raise ResourceError(
-            f"the rows of one step would take {needed / 1e9:.3g} GB of memory; {spare / 1e9:.3g} GB are to spare. "
-            f"Lower batch_size={options.batch_size} or unlabeled_ratio={options.unlabeled_ratio}."
-        )
+def _check_memory(partial: Partial, net: Net, options: Options, device: torch.device) -> None:
+    """Refuse a training that would take too much, as the page on reliability counts it."""
+    kept = _kept_bytes(partial, net.task, options.batch_size * (1 + options.unlabeled_ratio))
+    if device.type == "cuda":  # has memory of its own, and says itself when it is full
+        check_memory(kept, f"{partial.n_rows:,} rows as they are kept", "Use fewer rows.")
+        return
+    method, shape = options.method, row_shape(partial)
+    passes = getattr(method, "passes", len(method.augment))
+    aligned = 2 if isinstance(options.adapt, Term) else 0
+    copies = 1 + len(getattr(method, "augment_x", ())) + options.unlabeled_ratio * passes + aligned
+    trained = 1 + (options.unlabeled_ratio if passes else 0) + aligned
+    together = options.batch_size * max(options.unlabeled_ratio if method.augment else 1, aligned)
+    weights = n_weights(net.student) * (WEIGHT if options.folder is None else WEIGHT_SAVED)
+    outputs, half = layer_outputs(net.student, shape), net.autocast is not None
+    step = step_bytes(outputs, shape, options.batch_size * copies, options.batch_size * trained, half=half)
+    step += together * AUGMENTED * math.prod(shape)
+    # a prediction keeps no layer for a gradient, but takes more rows at a time
+    step = max(step, step_bytes(outputs, shape, 2 * _chunk(partial.x) // 5))
+    check_memory(
+        weights + step + kept,
+        f"training network={describe(options.network)!r} on {options.batch_size * copies:,} rows a step",
+        f"Lower batch_size={options.batch_size} or unlabeled_ratio={options.unlabeled_ratio}, or take a smaller "
+        "network or fewer rows.",
+        whole=True,
+    )
+
+
+def _kept_bytes(partial: Partial, task: Task, rows: int) -> int:
+    """What rows take as they are kept, and what the network says of each in the end.
+
+    Float32 columns, float64 once while they are standardized; levels of pixels. Of images in files, `rows` a step, for
+    as many steps as are decoded ahead.
+    """
+    x, masks = partial.x, isinstance(task, Masks)
+    said = 12 * math.prod(x.shape[:3]) if masks else 8 * len(x) * task.n_outputs
+    if isinstance(x, ImageFiles):
+        return said + AHEAD * rows * math.prod(x.shape[1:])
+    as_they_are = x.dtype == np.uint8 and x.shape[3] == 1
+    return said + (0 if as_they_are else int(x.size) * (8 if partial.kind == "table" else 1))
 
 
 def _make_net(partial: Partial, task: Task, options: Options, device: torch.device) -> Net:

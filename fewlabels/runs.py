@@ -25,6 +25,7 @@ _PLAIN = {
     "average": float,
     "precision": str,
     "device": str,
+    "on_nonfinite": str,
 }
 # Of these only classifiers know.
 _OF_CLASSES = {"class_balanced": bool, "logit_adjustment": float, "watch_labels": int}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from fewlabels.partial_labels import Partial
 
 # Means and standard deviations of image channels are taken over at most this many images, evenly spaced.
 _SAMPLE = 10_000
+# Numbers that are scaled together.
+_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,10 @@ class Scaling:
         Float images are rounded to 256 levels between `low` and `high`: augmentation works on levels.
         """
         if self.kind == "table":
-            return torch.from_numpy(((x - self.mean) / self.std).astype(np.float32))
+            return torch.from_numpy(_by_chunk(lambda rows: (rows - self.mean) / self.std, x, np.float32))
         if x.dtype != np.uint8:
-            levels = (x - self.low) * (255 / (self.high - self.low))
-            x = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+            scale = 255 / (self.high - self.low)
+            x = _by_chunk(lambda rows: np.clip(np.rint((rows - self.low) * scale), 0, 255), x, np.uint8)
         channels_first = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         # a read-only array of the user's (a memory map, say) is copied: PyTorch cannot promise not to write
         return torch.from_numpy(channels_first if channels_first.flags.writeable else channels_first.copy())
@@ -58,19 +62,34 @@ class Scaling:
         return x.to(torch.float32, memory_format=torch.channels_last).sub_(mean).mul_(scale)
 
 
+def _by_chunk(of: Callable[[Any], Any], x: Any, dtype: type) -> NDArray[Any]:
+    """of(x) as `dtype`, a few rows at a time: all at once would take several arrays as large as x."""
+    out = np.empty(x.shape, dtype=dtype)
+    size = max(1, _CHUNK // max(1, x[:1].size))
+    for a in range(0, len(x), size):
+        out[a : a + size] = of(x[a : a + size])
+    return out
+
+
 def learn_scaling(partial: Partial) -> Scaling:
     """Scales from all training rows, labeled or not: no label is involved."""
     if partial.kind == "table":
         std = partial.x.std(0)
         # a constant column carries nothing; dividing by 1 keeps it finite for new rows that differ
-        flat = std <= 1e-12 * np.abs(partial.x).max(0)
+        flat = std <= 1e-12 * np.maximum(partial.x.max(0), -partial.x.min(0))
         return Scaling("table", partial.x.mean(0), np.where(flat, 1.0, std))
     n = len(partial.x)
     rows = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
-    sample = partial.x.take(rows) if isinstance(partial.x, ImageFiles) else partial.x[rows]
-    low, high = (0.0, 255.0) if sample.dtype == np.uint8 else _range(partial.x)
-    levels = (sample.astype(np.float32) - low) * (255 / (high - low))
-    mean, std = levels.mean((0, 1, 2)), levels.std((0, 1, 2))
+    low, high = (0.0, 255.0) if partial.x.dtype == np.uint8 else _range(partial.x)
+    size = max(1, _CHUNK // prod(partial.x.shape[1:]))
+    chunks = (rows[a : a + size] for a in range(0, len(rows), size))
+    sums = np.zeros((2, partial.x.shape[3]))
+    for some in chunks:
+        sample = partial.x.take(some) if isinstance(partial.x, ImageFiles) else partial.x[some]
+        levels = (sample.astype(np.float64) - low) * (255 / (high - low))
+        sums += levels.sum((0, 1, 2)), np.square(levels).sum((0, 1, 2))
+    mean, squares = sums / (len(rows) * prod(partial.x.shape[1:3]))
+    std = np.sqrt(np.maximum(squares - mean**2, 0.0))
     return Scaling("image", mean.astype(np.float32), np.maximum(std, 1.0).astype(np.float32), low, high)
 
 

@@ -14,6 +14,7 @@ from fewlabels.augment import Augmentation
 from fewlabels.data.images import ImageFiles
 from fewlabels.data.inputs import check_X
 from fewlabels.data.masks import IGNORED, as_codes, read_masks
+from fewlabels.data.memory import memory_errors
 from fewlabels.deep import _Deep
 from fewlabels.errors import InputError
 from fewlabels.method import Method
@@ -80,6 +81,7 @@ class DeepSegmenter(_Deep):
         folder: str | Path | None = None,
         verbose: Verbose = "auto",
         random_state: int | np.random.RandomState | None = None,
+        on_nonfinite: str = "raise",
     ) -> None:
         # scikit-learn reads the parameters off this signature, hence the repetition
         _Deep.__init__(
@@ -98,6 +100,7 @@ class DeepSegmenter(_Deep):
             folder=folder,
             verbose=verbose,
             random_state=random_state,
+            on_nonfinite=on_nonfinite,
         )
 
     def fit(self, X: Any, y: Any) -> Self:
@@ -113,12 +116,13 @@ class DeepSegmenter(_Deep):
         ------
         InputError : the data cannot be used; OptionError : an option cannot; DivergenceError : the loss blew up
         """
-        data = partial(X, y, task="masks")
-        assert data.classes is not None
-        self._fit(data, Masks(len(data.classes)), data.y)
-        # after the training: a refit that fails leaves the fitted model whole
-        self.classes_ = data.classes
-        self.transduction_ = self._filled(data)
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            data = partial(X, y, task="masks")
+            assert data.classes is not None
+            self._fit(data, Masks(len(data.classes)), data.y)
+            # after the training: a refit that fails leaves the fitted model whole
+            self.classes_ = data.classes
+            self.transduction_ = self._filled(data)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:

@@ -1,5 +1,7 @@
 """Data in which nothing is wrong, data in which something is, and checks as they are usually, and wrongly, coded."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.stats import binom, mannwhitneyu
 
@@ -80,6 +82,9 @@ def p_values(design, n_l, seed):
     said = {name: s.p for name, s in suspicions.items()}
     shuffled = np.random.default_rng([7, seed]).permutation(view.y)
     index = nearest(view.features_l, 1).index[:, 0]
+    # sides that somebody marked, and that do not differ
+    domain = np.random.default_rng([8, seed]).choice([-1, 1], len(view.data.x), p=[0.2, 0.8])
+    said["marked sides"] = shift(look_at(replace(view.data, domain=domain.astype(np.int8)), seed=seed)).p
     said["neighbors"] = agreement(shuffled, index, view.rng("neighbors"))[0]
     return said, any(f.level == "look" for f in decide(list(suspicions.values())))
 

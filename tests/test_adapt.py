@@ -545,6 +545,7 @@ def test_compare_judges_on_the_target_and_hands_the_domain_on():
         x, y, x_test[target], y_test[target], method=candidate, domain=domain, random_state=0, verbose=False
     )
     assert found.candidate.run_.facts["source_rows"] == 100
+    assert found.audit["shift"].evidence["source rows compared"] == 100
     assert found.baseline.adapt is None
     assert found.settings["adapt"] == "mmd"
     alone = clone(candidate).fit(x, y, domain=domain)

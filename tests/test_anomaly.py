@@ -152,7 +152,8 @@ def test_scores_are_squared_distances_and_the_rest_follows_pyod():
 def test_rows_are_scored_by_themselves():
     X, y, _ = table()
     model = fl.DeepSAD(**QUICK).fit(X, y)
-    np.testing.assert_array_equal(model.decision_function(X[7:8]), model.decision_function(X)[7:8])
+    # a processor may add the same float64 numbers in another order when there are more rows
+    np.testing.assert_allclose(model.decision_function(X[7:8]), model.decision_function(X)[7:8], rtol=1e-12)
 
 
 def test_without_labels_deep_sad_is_deep_svdd_bit_for_bit():

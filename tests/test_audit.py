@@ -44,6 +44,10 @@ def made(n=300, n_l=100, d=6, seed=0):
     return rng.normal(size=(n, d)) + 2.0 * y[:, None], np.where(np.arange(n) < n_l, y, -1), y
 
 
+def differing(view):
+    return differing_columns(view.data, view.by_label)
+
+
 # Statistics against slow derivations
 
 
@@ -94,9 +98,9 @@ def test_mmd_equals_sums_over_pairs():
     assert found.value == pytest.approx(mean(a, a) + mean(b, b) - 2 * mean(a, b))
     np.testing.assert_allclose(gaussian_kernel(both), [[k(x, z) for z in both] for x in both])
     witness = [mean([x], np.delete(a, i, 0)) - mean([x], b) for i, x in enumerate(a)]
-    np.testing.assert_allclose(found.witness_l, witness)
-    np.testing.assert_allclose(found.witness_u[3], mean([b[3]], a) - mean([b[3]], np.delete(b, 3, 0)))
-    wins = np.mean([[1.0 * (x > z) + 0.5 * (x == z) for z in found.witness_u] for x in found.witness_l])
+    np.testing.assert_allclose(found.witness_a, witness)
+    np.testing.assert_allclose(found.witness_b[3], mean([b[3]], a) - mean([b[3]], np.delete(b, 3, 0)))
+    wins = np.mean([[1.0 * (x > z) + 0.5 * (x == z) for z in found.witness_b] for x in found.witness_a])
     assert found.auc == pytest.approx(wins)
     # p: permutations of the roles, the observed one counted
     roles = np.repeat([1 / 7, -1 / 11], [7, 11])
@@ -720,9 +724,9 @@ def test_what_a_shift_holds():
     said, rng = shift(view), view.rng("shift")
     some = np.sort(rng.choice(600, 400, replace=False))  # four unlabeled rows for each labeled one
     found = mmd(view.features_l, view.features_u[some], rng)
-    unlike_l = np.argsort(-found.witness_l, kind="stable")[:6]
-    unlike_u = 100 + some[np.argsort(found.witness_u, kind="stable")[:6]]
-    columns = differing_columns(view)
+    unlike_l = np.argsort(-found.witness_a, kind="stable")[:6]
+    unlike_u = 100 + some[np.argsort(found.witness_b, kind="stable")[:6]]
+    columns = differing(view)
     assert said.alarm.evidence == said.calm.evidence
     assert said.alarm.evidence == {
         "MMD squared": found.value,
@@ -748,6 +752,62 @@ def test_what_a_shift_holds():
     assert f"is told in {100 * found.auc:.0f} % of pairs" in said.calm.text
 
 
+def test_where_sides_are_marked_the_shift_check_compares_them():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2600, 5)), np.where(np.arange(2600) < 200, np.arange(2600) % 2, -1)
+    domain = np.where(rng.random(2600) < 0.05, -2, 3)
+    target = np.flatnonzero(domain < 0)
+    x[target, 2] += 1.5  # too few among all unlabeled rows to be seen
+    assert fl.audit(x, y)["shift"].level == "ok"
+    found = fl.audit(x, y, domain=domain, feature_names=["a", "b", "light", "d", "e"])["shift"]
+    assert (found.level, found.value > 0.7) == ("look", True)
+    assert found.evidence["source rows compared"] == 1000
+    assert found.evidence["target rows compared"] == len(target)
+    odd, usual = found.evidence["target rows unlike the source"], found.evidence["source rows unlike the target"]
+    assert set(odd) <= set(target)
+    assert not set(usual) & set(target)
+    assert found.rows == (*odd, *usual)
+    first = found.evidence["columns that differ most"][0]
+    assert first["column"] == "light"
+    assert first["target"] == np.median(x[target, 2])
+    for words in ("Source and target rows differ", "light (median ", " source, ", "fl.DeepClassifier(adapt='mmd')"):
+        assert words in found.text
+    assert "labeled rows were chosen" not in found.text
+    assert f"(Looked at 1,000 of {2600 - len(target):,} source and {len(target)} of {len(target)} target" in found.text
+
+
+def test_what_marked_sides_say_where_adaptation_cannot_be_tried_and_where_there_is_nothing():
+    x, y, _ = made(600)
+    domain = np.where(np.arange(600) % 2, 1, -1)
+    calm = fl.audit(x, y, domain=domain)["shift"]
+    assert (calm.level, calm.rows) == ("ok", ())
+    assert "No shift was found between 300 source and 300 target rows" in calm.text
+    x[domain < 0, 0] += 3
+    for numbers in (
+        fl.audit(x, np.where(y < 0, np.nan, x[:, 0]), domain=domain),
+        fl.audit(csr_array(x), y, domain=domain),
+    ):
+        assert numbers["shift"].level == "look"
+        assert numbers["shift"].text.endswith("Label some rows of the target, to train on and to judge by.")
+    few = np.where(np.arange(600) < 9, -1, 1)
+    assert "9 target rows are too few" in fl.audit(x, y, domain=few)["shift"].text
+    with pytest.raises(InputError, match="domain has shape"):
+        fl.audit(x, y, domain=domain[:-1])
+
+
+def test_sides_that_hardly_differ_do_not_matter():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(3000, 1)), np.where(np.arange(3000) < 100, np.arange(3000) % 2, -1)
+    domain = np.repeat([1, -1], 1500)
+    x[1500:] += 0.2
+    view = look_at(partial(x, y, domain=domain))
+    said = shift(view)
+    assert said.p <= 0.05
+    assert said.calm.value < 0.6
+    assert not said.large
+    assert shift(look_at(partial(x * 1, y, domain=-domain))).large is False
+
+
 def test_adapting_is_named_where_it_can_be_tried_and_rows_were_not_chosen_to_differ():
     x, y, _ = made()
     x[100:, 4] += 2
@@ -767,7 +827,7 @@ def test_columns_that_differ_most():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(120, 9)), np.where(np.arange(120) < 60, np.arange(120) % 2, -1)
     x[60:] += np.linspace(0, 2, 9)
-    told = differing_columns(nulls.view_of(x, y))
+    told = differing(nulls.view_of(x, y))
     gaps = [ks_2samp(x[:60, j], x[60:, j]).statistic for j in range(9)]
     order = np.argsort(-np.array(gaps), kind="stable")[:6]
     assert [c["column"] for c in told] == [f"column {j}" for j in order]
@@ -775,7 +835,7 @@ def test_columns_that_differ_most():
         middle = {"labeled": np.median(x[:60, j]), "unlabeled": np.median(x[60:, j])}
         assert column == {"column": f"column {j}", "gap": pytest.approx(gaps[j]), "of": "median"} | middle
     sparse = csr_array(np.where(x > 1, x, 0.0))
-    for column in (told := differing_columns(look_at(partial(sparse, y, sparse=True)))):
+    for column in (told := differing(look_at(partial(sparse, y, sparse=True)))):
         j = int(column["column"].split()[1])
         some = [(sparse.toarray()[rows, j] != 0).mean() for rows in (slice(60), slice(60, 120))]
         assert column == {
@@ -783,7 +843,7 @@ def test_columns_that_differ_most():
             "labeled": pytest.approx(some[0]), "unlabeled": pytest.approx(some[1]),
         }  # fmt: skip
     assert len(told) == 6
-    assert differing_columns(nulls.view_of(rng.random((40, 4, 4)), np.arange(40) % 2)) == []
+    assert differing(nulls.view_of(rng.random((40, 4, 4)), np.arange(40) % 2)) == []
 
 
 def test_of_many_columns_those_whose_means_differ_most_are_compared(monkeypatch):
@@ -793,7 +853,7 @@ def test_of_many_columns_those_whose_means_differ_most_are_compared(monkeypatch)
     x[100:, [1, 4, 6]] += 2
     x[:, 6] *= 1000  # means are compared in units of the spread
     x[100:, 5] *= 30  # another spread, hardly another mean
-    assert {c["column"] for c in differing_columns(nulls.view_of(x, y))} == {"column 1", "column 4", "column 6"}
+    assert {c["column"] for c in differing(nulls.view_of(x, y))} == {"column 1", "column 4", "column 6"}
 
 
 def test_what_scarcity_and_imbalance_hold():
@@ -1220,7 +1280,7 @@ def test_a_few_harmless_data_sets_tell_a_model_scored_on_its_own_training_rows()
 @pytest.mark.parametrize("design", list(nulls.DESIGNS))
 def test_false_alarms_are_within_the_band_of_a_thousand_draws(design, n_l):
     said = [nulls.p_values(design, n_l, seed) for seed in range(1000)]
-    for check in ("shift", "predicted_shift", "open_set", "neighbors"):
+    for check in ("shift", "marked sides", "predicted_shift", "open_set", "neighbors"):
         alarms = sum(values[check] <= 0.05 for values, _ in said)
         assert nulls.LOW <= alarms <= nulls.HIGH, check
     # exact, but one value of a discrete count: it may only alarm less

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fewlabels import data
-from fewlabels.data import arrays
+from fewlabels.data import arrays, memory
 from fewlabels.errors import InputError, OptionError, ResourceError, UnsafeFileError
 
 
@@ -28,6 +28,12 @@ def claim(shape):
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": shape})
     return buffer.getvalue() + bytes(80)
+
+
+def header(text, version=1):
+    """An .npy with this header, as NumPy pads it, and 24 bytes of data."""
+    line = text.encode() + b" " * (-(len(text) + 7 + 4 * version) % 64) + b"\n"
+    return b"\x93NUMPY" + bytes([version, 0]) + len(line).to_bytes(2 * version, "little") + line + bytes(24)
 
 
 def test_arrays_come_back_as_stored(tmp_path):
@@ -103,6 +109,11 @@ BAD = {
     "claims more": (lambda p: zipped(p, [("X.npy", claim((10**12,)))]), UnsafeFileError, r"claims 80000\d+ bytes but"),
     "claims 2**63": (lambda p: zipped(p, [("X.npy", claim((2**63,)))]), UnsafeFileError, r"claims|readable"),
     "no npy": (lambda p: zipped(p, [("X.npy", b"no array")]), UnsafeFileError, r"no readable \.npz .*magic"),
+    "a header of 70 MB": (
+        lambda p: zipped(p, [("X.npy", header(" " * 70_000_000, 2))], zipfile.ZIP_DEFLATED),
+        UnsafeFileError,
+        r"X would unpack \d+ bytes to 700000\d+, like a zip bomb",
+    ),
     "two X": (lambda p: zipped(p, [("X.npy", claim((10,))), ("X", claim((10,)))]), UnsafeFileError, r"two arrays of"),
 }
 
@@ -113,6 +124,36 @@ def test_bad_files_are_refused(tmp_path, make, error, message):
     with pytest.raises(error, match=message) as caught:
         data.load(tmp_path / "d.npz")
     assert "d.npz" in str(caught.value)
+
+
+USUAL = "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }"
+
+
+def test_a_header_by_hand_is_read(tmp_path):
+    for version in (1, 2):
+        zipped(tmp_path / "d.npz", [("X.npy", header(USUAL, version))])
+        assert data.load(tmp_path / "d.npz").X.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (USUAL[: USUAL.index(")")], "TokenError"),
+        ("(", "TokenError"),
+        ("{'descr': '''<f8", "TokenError"),
+        ("  x\n y\n", "IndentationError"),
+        (USUAL.replace("'<f8'", "()"), "IndexError"),
+        (USUAL.replace("}", "[1]: 2}"), "TypeError"),
+        ("'", "ValueError"),
+    ],
+)
+def test_whatever_numpy_raises_of_a_header_is_an_unsafe_file(tmp_path, text, error, version):
+    zipped(tmp_path / "d.npz", [("X.npy", header(text, version))])
+    with pytest.raises(UnsafeFileError, match=r"d\.npz: X has no readable header \(") as caught:
+        data.load(tmp_path / "d.npz")
+    # the case is of use as long as NumPy's parser fails in this way
+    assert type(caught.value.__cause__).__name__ == error
 
 
 def test_zip_bombs_are_refused_and_modest_zeros_are_not(tmp_path, monkeypatch):
@@ -126,6 +167,6 @@ def test_zip_bombs_are_refused_and_modest_zeros_are_not(tmp_path, monkeypatch):
 
 def test_files_beyond_the_memory_are_refused_before_loading(tmp_path, monkeypatch):
     np.savez(tmp_path / "d.npz", X=np.zeros((1000, 1000)))
-    monkeypatch.setattr(arrays, "memory_to_spare", lambda: 7_000_000)
-    with pytest.raises(ResourceError, match=r"needs 8 MB of memory; 7 MB are to spare"):
+    monkeypatch.setattr(memory, "memory_to_spare", lambda: 7_000_000)
+    with pytest.raises(ResourceError, match=r"d\.npz would take 0\.008 GB; 0\.007 GB are to spare\. Use fewer rows"):
         data.load(tmp_path / "d.npz")

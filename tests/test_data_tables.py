@@ -3,9 +3,12 @@
 import json
 import os
 import string
+import tracemalloc
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,17 +192,6 @@ def test_a_file_without_line_ends_does_not_fill_the_memory(tmp_path, monkeypatch
         data.load(write(tmp_path / "t.csv", "a,label\n" + "1" * 2000))
 
 
-def test_a_parquet_file_that_unpacks_to_more_than_is_to_spare_is_not_read(tmp_path, monkeypatch):
-    same, other = np.zeros(10_000), np.random.default_rng(0).random(10_000)
-    for name, column, spare in (("same", same, 100_000), ("other", other, 100_000), ("text", ["a" * 500_000], 400_000)):
-        path = tmp_path / f"{name}.parquet"
-        pd.DataFrame({"n": column, "label": len(column) * [1]}).to_parquet(path)
-        monkeypatch.setattr(readers, "memory_to_spare", lambda spare=spare: spare)
-        with pytest.raises(ResourceError, match=rf"{name}\.parquet unpacks to \d+ MB, more memory than is to spare"):
-            data.load(path)
-    assert (tmp_path / "same.parquet").stat().st_size < 10_000
-
-
 def test_texts_that_identify_rows_are_left_out_with_a_note(tmp_path):
     rows = "".join(f"p{i},{i % 3},{i % 2}\n" for i in range(30))
     bunch = data.load(write(tmp_path / "t.csv", "patient,size,label\n" + rows))
@@ -267,3 +259,132 @@ def test_any_bytes_are_read_or_refused_by_an_input_error(tmp_path_factory, conte
     except InputError:
         return
     assert len(bunch.X) == len(bunch.y)
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def spare(n_bytes, monkeypatch):
+    monkeypatch.setattr("fewlabels.data.memory.memory_to_spare", lambda: n_bytes)
+
+
+def large(tmp_path, suffix, n=20_000):
+    frame = pd.DataFrame({"a": np.arange(n) % 7, "b": ["red"] * n, "label": [0, 1] * (n // 2)})
+    path = tmp_path / f"t.{suffix}"
+    if suffix == "parquet":
+        frame.to_parquet(path)
+    elif suffix == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("suffix", "cells"), [("csv", 80 * 3 * 20_001), ("jsonl", 80 * (3 + 1) * 20_000), ("parquet", 16 * 3 * 20_000)]
+)  # a header line more; ends of lines count too
+def test_a_table_beyond_the_memory_is_refused_before_it_is_read(tmp_path, suffix, cells, monkeypatch):
+    path = large(tmp_path, suffix)
+    held = pq.read_metadata(path).row_group(0).total_byte_size if suffix == "parquet" else path.stat().st_size
+    need = held + cells
+    spare(need, monkeypatch)
+    assert len(readers.read_columns(path)[0]["a"]) == 20_000
+    spare(need - 1, monkeypatch)
+    monkeypatch.setattr(pq.ParquetFile, "read", None)
+    monkeypatch.setattr(readers.csv, "reader", None)
+    monkeypatch.setattr(readers.json, "loads", None)
+    with pytest.raises(ResourceError, match=rf"t\.{suffix}.* would take 0\.00\d+ GB; .* Use fewer rows or columns"):
+        readers.read_columns(path)
+
+
+def test_what_columns_become_is_refused_before_it_is_made(tmp_path, monkeypatch):
+    columns, _ = readers.read_columns(large(tmp_path, "csv"))
+    need, then = 50 * 3 * 20_000, 32 * 20_000 * 3  # a, label, and red
+    spare(need - 1, monkeypatch)
+    with pytest.raises(ResourceError, match=r"t.csv, its columns compared, would take 0.003 GB"):
+        TableEncoder.fit(columns, "t.csv")
+    spare(need, monkeypatch)
+    encoder = TableEncoder.fit(columns, "t.csv")
+    spare(then - 1, monkeypatch)
+    with pytest.raises(
+        ResourceError, match=r"20,000 rows as 3 numbers each, would take .*each of their values becomes"
+    ):
+        encoder.transform(columns, "t.csv")
+    spare(then, monkeypatch)
+    assert encoder.transform(columns, "t.csv").shape == (20_000, 3)
+
+
+def test_equal_cells_of_parquet_take_next_to_nothing_in_the_file_and_count_all_the_same(tmp_path, monkeypatch):
+    path, n = tmp_path / "t.parquet", 2_000_000
+    pq.write_table(pa.table({"a": pa.array(np.zeros(n)), "day": pa.array(np.zeros(n, "datetime64[ns]"))}), path)
+    assert path.stat().st_size < 20_000
+    spare(n * 116, monkeypatch)
+    with pytest.raises(ResourceError, match=r"t.parquet, unpacked, would take 0.232 GB; 0.232 GB are to spare"):
+        data.load(path)
+
+
+def test_a_text_of_a_megabyte_in_every_cell_of_parquet(tmp_path):
+    n, text = 50_000, "x" * 1_000_000
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.arange(n) % 2, pa.int32()), [text, "1" * 1_000_000])
+    pq.write_table(pa.table({"text": texts, "label": pa.array([0, 1] * (n // 2))}), tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 500_000
+    tracemalloc.start()
+    try:
+        bunch = data.load(tmp_path / "t.parquet")  # expanded: 50 GB
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 50_000_000
+    assert bunch.X.sum(0).tolist() == [n / 2, n / 2]
+    assert bunch.feature_names == ("text=" + "1" * 1_000_000, "text=" + text)
+
+
+def test_columns_of_parquet_of_every_kind(tmp_path):
+    table = pa.table(
+        {
+            "category": pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.int8()), ["a", "b"]),
+            "number": pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.int8()), [5, 6]),
+            "large": pa.array(["a", None, "ü"], pa.large_string()),
+            "text": pa.array(["a", None, "ü"]),
+            "whole": pa.array([1, None, 3]),
+            "flag": pa.array([True, None, False]),
+            "price": pa.array(["1.50", None, "2.25"]).cast(pa.decimal128(5, 2)),
+            "day": pa.array([0, None, 1], pa.date32()),
+            "empty": pa.nulls(3),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=2)
+    columns, _ = readers.read_columns(tmp_path / "t.parquet")
+    assert columns == {
+        "category": ["b", None, "a"],
+        "number": [6, None, 5],
+        "large": ["a", None, "ü"],
+        "text": ["a", None, "ü"],
+        "whole": [1, None, 3],
+        "flag": [True, None, False],
+        "price": ["1.50", None, "2.25"],
+        "day": ["1970-01-01", None, "1970-01-02"],
+        "empty": [None, None, None],
+    }
+    for cells in (pa.array([b"a"] * 3), pa.array([b"a"] * 3, pa.binary(1)), pa.array([[1]] * 3)):
+        pq.write_table(pa.table({"odd": cells}), tmp_path / "t.parquet")
+        with pytest.raises(InputError, match=r"t.parquet: column 'odd' holds .*; cells are numbers, texts, dates"):
+            readers.read_columns(tmp_path / "t.parquet")
+
+
+def varint(n):
+    """A number as the footer of a Parquet file writes it: zigzag, 7 bits a byte."""
+    parts = [(2 * n >> shift) & 127 for shift in range(0, (2 * n).bit_length(), 7)]
+    return bytes([part | 128 for part in parts[:-1]] + parts[-1:])
+
+
+@pytest.mark.parametrize("claimed", [1_000_000, 20_000])
+def test_a_footer_of_parquet_that_lies_about_its_rows(tmp_path, claimed):
+    path, n = tmp_path / "t.parquet", 70_000
+    pq.write_table(pa.table({"a": pa.array(np.arange(n)), "b": pa.array(["red"] * n)}), path, row_group_size=30_000)
+    content = path.read_bytes()
+    start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    assert content[start:].count(varint(n)) == 1
+    path.write_bytes(content[:start] + content[start:].replace(varint(n), varint(claimed)))
+    with pytest.raises(UnsafeFileError, match=rf"t.parquet says it has {claimed} rows and holds 70000; it is damaged"):
+        readers.read_columns(path)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import reference_nodes as reference
 import torch
-from scipy.sparse import block_diag, csr_array
+from scipy.sparse import block_diag, csr_array, hstack
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -520,6 +520,54 @@ def test_a_comparison_on_nearest_neighbors():
     assert result.baseline.method == "supervised"
     assert result.candidate.method == "entropy_minimization"
     assert result.paired.n == 40
+
+
+def test_a_comparison_on_a_graph_judges_new_nodes_with_their_edges():
+    X, edges, truth = blocks()
+    graph, known = read_graph(edges, N), np.arange(N) % 4 > 0
+    X_test, y_test = X[~known], np.array(["a", "b", "c"], dtype=object)[truth[~known]]
+    order = np.concatenate([np.flatnonzero(known), np.flatnonzero(~known)])  # test nodes last
+    y = marked(truth[known])
+    candidate = model("gcn", "entropy_minimization")
+    result = fl.compare(
+        X[known], y, X_test, y_test, method=candidate, graph=graph[order][:, order], random_state=3, verbose=False
+    )
+    alone = model("gcn", "entropy_minimization", random_state=3)
+    alone.fit(X[known], y, graph[known][:, known])
+    heard = csr_array(hstack([graph[~known][:, known], graph[~known][:, ~known]]))
+    np.testing.assert_array_equal(result.candidate_output, alone.predict_proba(X_test, heard))
+    assert (result.baseline_output != result.candidate_output).any()
+    np.testing.assert_array_equal(result.baseline.graph_.toarray(), alone.graph_.toarray())
+
+
+def test_a_comparison_without_test_nodes_takes_labeled_ones_out_of_the_graph(tmp_path):
+    X, edges, truth = blocks()
+    y = marked(truth, 15)
+    options = {"method": model("gcn", "mean_teacher"), "random_state": 0, "verbose": False}
+    result = fl.compare(X, y, graph=edges, **options)
+    rest = np.setdiff1d(np.arange(N), result.rows_eval)
+    graph = read_graph(edges, N)
+    np.testing.assert_array_equal(result.candidate.graph_.toarray(), graph[rest][:, rest].toarray())
+    heard = csr_array(hstack([graph[result.rows_eval][:, rest], graph[result.rows_eval][:, result.rows_eval]]))
+    asked = result.candidate.predict_proba(X[result.rows_eval], heard)
+    np.testing.assert_array_equal(result.candidate_output, asked)
+    assert (result.y_eval == np.array(["a", "b", "c"])[truth[result.rows_eval]]).all()
+    repeated = fl.compare(X, y, graph=edges, repeats=5, folder=tmp_path / "run", **options)
+    assert len(set(repeated.repeated.baseline_scores)) > 1
+    with pytest.raises(InputError, match="belongs to other data or settings"):
+        fl.compare(X, y, graph=edges[:, 1:], repeats=5, folder=tmp_path / "run", **options)
+
+
+def test_graphs_of_a_comparison_that_do_not_fit():
+    X, edges, truth = blocks()
+    y = marked(truth)
+    with pytest.raises(OptionError, match="graph= is for fl.GraphClassifier"):
+        fl.compare(X, y, method="label_propagation", graph=edges)
+    small = csr_array((N, N))
+    with pytest.raises(InputError, match=f"graph has the {N} rows of X alone; with X_test its nodes are"):
+        fl.compare(X, y, X[:2], ["a", "b"], method=model("gcn", "mean_teacher"), graph=small)
+    with pytest.raises(InputError, match="X_test"):
+        fl.compare(X, y, [["a"]], [0], method=model("gcn", "mean_teacher"), graph=small)
 
 
 def test_two_components_of_which_one_is_labeled():

@@ -12,8 +12,10 @@ from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
+from fewlabels.data import memory
 from fewlabels.errors import OptionError, ResourceError
-from fewlabels.graph import approximate, memory, neighbors, products, ranking, rounding
+from fewlabels.graph import approximate, neighbors, products, ranking, rounding
+from fewlabels.graph import threads as blocks
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.graph.tree import by_tree
 
@@ -149,7 +151,7 @@ def test_progress_counts_the_rows_that_are_done(monkeypatch):
         yield SimpleNamespace(update=shown.append)
 
     monkeypatch.setattr(ranking, "show_progress", show)
-    monkeypatch.setattr(products, "_BLOCK", 200 * 400)
+    monkeypatch.setattr(products.Products, "block_scores", 200 * 400)
     nearest(ROWS["outliers"][:400], 5, verbose=True)
     assert shown == [(True, "neighbors", 0, 400, "row"), 200, 400]
 
@@ -158,10 +160,27 @@ def test_progress_counts_the_rows_that_are_done(monkeypatch):
 def test_block_size_changes_no_bit(block, monkeypatch, precision):
     x = ROWS["digits, many ties"]
     whole = nearest(x, 10)
-    monkeypatch.setattr(products, "_BLOCK", block * len(x))
+    monkeypatch.setattr(products.Products, "block_scores", block * len(x))
     found = nearest(x, 10)
     assert (found.index == whole.index).all()
     assert (found.distance == whole.distance).all()
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_many_equal_rows_are_looked_at_a_few_at_a_time_and_change_no_bit(form, monkeypatch):
+    x = form(ROWS["all equal"])
+    whole = nearest(x, 10)
+    looked, real = [], ranking.ranked
+    monkeypatch.setattr(ranking, "ranked", lambda *args: looked.append(len(args[2])) or real(*args))
+    nearest(x, 10)
+    assert looked == [200 * 199]
+    monkeypatch.setattr(ranking, "MOST_PAIRS", 1000)
+    found = nearest(x, 10)
+    assert (found.index == whole.index).all()
+    assert (found.distance == whole.distance).all()
+    # four times what is looked for, at the least
+    assert max(looked[1:]) <= 4 * 11 * 50
+    assert sum(looked[1:]) == 200 * 199
 
 
 def test_threads_change_no_bit(precision):
@@ -202,20 +221,34 @@ def test_unknown_metric():
 
 def test_memory_is_said_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(memory, "memory_to_spare", lambda: 1000)
-    with pytest.raises(
-        ResourceError, match=r"of 12 rows need about 0\.4 GB, more than half.* Use fewer rows or columns"
-    ):
+    message = r"of 12 rows would take 8.5e-06 GB; 1e-06 GB are to spare. Use fewer rows or columns, or a smaller n_n"
+    with pytest.raises(ResourceError, match=message):
         nearest(ROWS["few rows"], 3)
     asked = []
-    monkeypatch.setattr(neighbors, "must_fit", lambda need, what, mend: asked.append((need, what)))
+    monkeypatch.setattr(neighbors, "check_memory", lambda need, what, mend: asked.append((need, what)))
+    monkeypatch.setattr(neighbors, "n_threads", lambda n_tasks, each: 1 + n_tasks)
     x = np.ones((400, 9))
     nearest(x, 5)
     nearest(csr_array(x), 5, csr_array(x[:7]))
-    # the rows (three arrays of sparse ones), 100 bytes a neighbor, blocks
+    # the rows (three arrays of sparse ones), 100 bytes a neighbor, the scores
     assert asked == [
-        (400 * 9 * 8 + 400 * 5 * 100 + 4e8, "the neighbors of 400 rows"),
-        (3 * 400 * 9 * 8 + 7 * 5 * 100 + 4e8, "the neighbors of 7 rows"),
+        (400 * 9 * 8 + 400 * 5 * 100 + 400 * 400 * (4 + 24 / 10), "the neighbors of 400 rows"),
+        (3 * 400 * 9 * (8 + 4) + 7 * 5 * 100 + 400 * 7 * 30, "the neighbors of 7 rows"),
     ]
+    # blocks of large ones, in every thread; with a tree or an index one, for the few rows that are looked at again
+    large = np.broadcast_to(0.0, (10**6, 9))
+    assert neighbors.search_bytes(large, 10**6, 5) == 72e6 + 100 * 5e6 + 32e6 * 4.75
+    assert neighbors.search_bytes(large[:, :3], 10**6, 5) == 24e6 + 100 * 5e6 + 32e6 * 4.75
+    monkeypatch.setattr(neighbors, "faiss_is_here", lambda: False)
+    need = neighbors.search_bytes(large, 10**6, 5)
+    assert need == 72e6 + 100 * 5e6 + 32e6 * 4.75 * (1 + 10**12 // 32_000_000)
+
+
+def test_as_many_threads_as_there_are_two_blocks_for_and_memory_for_one(monkeypatch):
+    monkeypatch.setattr(blocks, "threadpool_info", lambda: [{"num_threads": 64}])
+    monkeypatch.setattr(blocks, "memory_to_spare", lambda: 4000)
+    counts = [(3, 0), (127, 0), (128, 0), (128, 100), (39, 100), (40, 100), (200, 9999)]
+    assert [blocks.n_threads(*count) for count in counts] == [1, 1, 64, 20, 1, 20, 1]
 
 
 def test_which_search_is_taken(monkeypatch):

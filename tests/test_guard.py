@@ -11,7 +11,7 @@ from torch import nn
 
 import fewlabels as fl
 from fewlabels import methods
-from fewlabels.errors import DivergenceError
+from fewlabels.errors import DivergenceError, OptionError
 from fewlabels.guard import Guard
 from fewlabels.method import Batch, Net
 from fewlabels.partial_labels import partial
@@ -193,6 +193,61 @@ def test_an_estimator_that_diverges_stays_unfitted_and_names_the_learning_rate()
     with pytest.raises(DivergenceError, match=r"learning rate 9\d\d"):
         model.fit(*data())
     assert not hasattr(model, "run_")
+
+
+def regression(**more):
+    """It diverges with a learning rate of 0.1 or more, and not with 0.05."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 5))
+    y = np.where(np.arange(60) < 20, x @ [1.0, -2.0, 0.5, 0.0, 1.0], np.nan)
+    options = {"network": "mlp-8-1", "steps": 60, "batch_size": 4, "unlabeled_ratio": 2, "random_state": 0}
+    return fl.DeepRegressor("mean_teacher", verbose=False, **options | more).fit(x, y)
+
+
+def test_a_rollback_begins_anew_with_half_the_learning_rate(tmp_path):
+    with pytest.warns(UserWarning, match=r"As on_nonfinite='rollback', training begins anew with lr=") as said:
+        found = regression(lr=0.2, on_nonfinite="rollback", folder=tmp_path)
+    assert [str(w.message).rpartition("=")[2] for w in said] == ["0.1.", "0.05."]
+    assert (found.run_.facts["rollbacks"], found.run_.facts["learning_rate"]) == (2, 0.05)
+    assert found.lr == 0.2  # scikit-learn: fit changes no parameter
+    slow = regression(lr=0.05)
+    assert "rollbacks" not in slow.run_.facts
+    assert found.history_ == slow.history_
+    pairs = zip(found.run_.network.parameters(), slow.run_.network.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    assert len(list(tmp_path.rglob("diverged-step-*.json"))) == 2
+    assert {w.filename for w in said} == {__file__}
+    with pytest.warns(UserWarning, match="begins anew"):  # the same call goes on: it has all its steps already
+        again = regression(lr=0.2, on_nonfinite="rollback", folder=tmp_path)
+    assert again.history_ == found.history_
+
+
+def test_a_run_that_diverged_may_be_given_rollbacks(tmp_path, monkeypatch):
+    monkeypatch.setattr("fewlabels.saver.SAVE_EVERY", -1.0)
+    options = {"network": "mlp-8-1", "lr": 999.0, "steps": 20, "random_state": 0, "verbose": False, "folder": tmp_path}
+    with pytest.raises(DivergenceError):
+        fl.DeepClassifier(**options).fit(*data())
+    assert list(tmp_path.rglob("step-*"))
+    with pytest.warns(UserWarning, match="begins anew") as said, pytest.raises(DivergenceError):
+        fl.DeepClassifier(on_nonfinite="rollback", **options).fit(*data())
+    assert {w.filename for w in said} == {__file__}
+
+
+def test_after_three_rollbacks_it_is_an_error():
+    with pytest.warns(UserWarning, match="begins anew") as said, pytest.raises(DivergenceError, match="learning rate"):
+        regression(lr=8.0, on_nonfinite="rollback")
+    assert [str(w.message).rpartition("=")[2] for w in said] == ["4.", "2.", "1."]
+
+
+def test_a_rollback_is_an_option_and_no_part_of_a_comparison():
+    with pytest.raises(OptionError, match="on_nonfinite='retry'; expected 'raise' or 'rollback'"):
+        regression(on_nonfinite="retry")
+    x, y = data()
+    model = fl.DeepClassifier(on_nonfinite="rollback")
+    with pytest.raises(OptionError, match="another learning rate than the other"):
+        fl.compare(x, y, method=model)
+    with pytest.raises(OptionError, match="another learning rate than the other"):
+        fl.label_budget(x, y, method=model)
 
 
 # --- on an accelerator nobody waits: tried with the CPU's fused optimizer, which has the same switch --------------

@@ -14,13 +14,13 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabels.classical import linear
 from fewlabels.classical.entropy_logistic import EntropyLogisticRegression
 from fewlabels.classical.entropy_objective import Objective
 from fewlabels.classical.kernel_features import fit_nystroem
 from fewlabels.classical.linear import Columns, column_scale
 from fewlabels.classical.s3vm import S3VM
 from fewlabels.classical.s3vm_problem import Problem
+from fewlabels.data import memory
 from fewlabels.errors import InputError, OptionError, ResourceError
 
 KINDS = [S3VM(), S3VM(kernel="rbf", random_state=0), EntropyLogisticRegression()]
@@ -394,8 +394,8 @@ def test_bad_options(options, message):
 
 def test_memory_is_said_before_it_is_taken(monkeypatch):
     X, y, _ = blobs()
-    monkeypatch.setattr(linear, "memory_to_spare", lambda: 1000)
-    with pytest.raises(ResourceError, match=r"kernel of 120 landmarks would take .* GB, .* Lower n_components"):
+    monkeypatch.setattr(memory, "memory_to_spare", lambda: 1000)
+    with pytest.raises(ResourceError, match=r"kernel of 120 landmarks would take .* GB; .* Lower n_components"):
         S3VM(kernel="rbf").fit(X, y)
     with pytest.raises(ResourceError, match="scores of 120 rows for 3 classes"):
         S3VM().fit(X, y)

@@ -441,7 +441,7 @@ def test_temporal_ensembling_counts_a_row_once_a_step():
 
 
 def test_temporal_ensembling_says_what_it_needs_before_it_takes_it():
-    with pytest.raises(ResourceError, match=r"1000000000000 rows: 42000.0 GB.*mean_teacher"):
+    with pytest.raises(ResourceError, match=r"1,000,000,000,000 rows .* would take 4.2e\+04 GB;.*mean_teacher"):
         methods.TemporalEnsembling().init(10, 10**12)
 
 

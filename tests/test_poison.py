@@ -461,7 +461,7 @@ def test_a_comparison_that_chooses_by_the_test_score_is_caught(cases, tmp_path, 
         judged.update(X=rows.X_eval, y=rows.y_eval)
         return rows
 
-    def best_seed(candidate, X, y, seed, folder=None, domain=None):
+    def best_seed(candidate, X, y, seed, folder=None, domain=None, graph=None):
         seeds = range(4)
         tried = [candidate.set_params(random_state=s).fit(X, y).score(judged["X"], judged["y"]) for s in seeds]
         return pairs.fit_both(candidate, X, y, int(np.argmax(tried)), folder)

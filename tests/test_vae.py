@@ -284,9 +284,9 @@ def test_bad_data_and_a_failed_refit(data, monkeypatch):
     proba = clf.predict_proba(data.X)
     with pytest.raises(InputError, match=r"values from 0 to .*, and likelihood='bernoulli' needs values in \[0, 1\]"):
         clf.set_params(likelihood="bernoulli").fit(data.X, data.y)
-    monkeypatch.setattr("fewlabels.classical.linear.memory_to_spare", lambda: 1000)
+    monkeypatch.setattr("fewlabels.data.memory.memory_to_spare", lambda: 1000)
     with pytest.raises(ResourceError, match="Lower batch_size or unlabeled_ratio"):
-        clf.set_params(likelihood="gaussian").fit(data.X[:, :3], data.y)
+        clf.set_params(likelihood="gaussian").fit(np.ascontiguousarray(data.X[:, :3]), data.y)
     assert np.array_equal(proba, clf.predict_proba(data.X))
 
 

@@ -23,11 +23,11 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fewlabels.classical import checking
 from fewlabels.classical.co_training import CoTrainingClassifier
 from fewlabels.classical.self_training import SelfTrainingClassifier
 from fewlabels.classical.tri_training import Last, TriTrainingClassifier, joint_error, rows_to_teach
 from fewlabels.classical.wrapping import StandardLogistic, class_proba, surest
+from fewlabels.data import memory
 from fewlabels.errors import InputError, OptionError, ResourceError
 
 EXPECTED = {"check_classifiers_classes": "-1 marks an unlabeled row"}
@@ -536,8 +536,8 @@ def test_no_classical_estimator_imports_torch():
 
 
 def test_memory_is_refused_with_its_size(monkeypatch):
-    monkeypatch.setattr(checking, "memory_to_spare", lambda: 1000)
+    monkeypatch.setattr(memory, "memory_to_spare", lambda: 1000)
     X, y, _ = iris()
     for model in MODELS:
-        with pytest.raises(ResourceError, match=r"would take \d+ MB .* Use fewer rows"):
+        with pytest.raises(ResourceError, match=r"would take \S+ GB; 1e-06 GB are to spare. Use fewer rows"):
             clone(model).fit(X, y)

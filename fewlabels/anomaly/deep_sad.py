@@ -24,6 +24,7 @@ import numpy as np
 from fewlabels.anomaly.detector import Detector
 from fewlabels.anomaly.marks import ANOMALY, marked
 from fewlabels.anomaly.training import Rows
+from fewlabels.data.memory import memory_errors
 from fewlabels.progress import Verbose
 
 
@@ -125,6 +126,7 @@ class DeepSAD(Detector):
         X : (N, D) table or frame, images (N, H, W[, C]), a list of image paths
         y : (N,) 0 normal, 1 anomaly, -1 (None, NaN) not known
         """
-        data = marked(X, y)
-        sign = np.where(data.y == ANOMALY, -1, 1)
-        return self._learn(data, lambda x, scaling: Rows(x, scaling, data.unlabeled, data.labeled, sign), self.eta)
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            data = marked(X, y)
+            sign = np.where(data.y == ANOMALY, -1, 1)
+            return self._learn(data, lambda x, scaling: Rows(x, scaling, data.unlabeled, data.labeled, sign), self.eta)

@@ -22,6 +22,7 @@ import numpy as np
 from fewlabels.anomaly.detector import Detector
 from fewlabels.anomaly.marks import ANOMALY, marked
 from fewlabels.anomaly.training import Rows
+from fewlabels.data.memory import memory_errors
 from fewlabels.progress import Verbose
 
 
@@ -89,8 +90,9 @@ class DeepSVDD(Detector):
         X : (N, D) table or frame, images (N, H, W[, C]), a list of image paths
         y : None, or (N,) 0 normal, 1 anomaly, -1 (None, NaN) not known
         """
-        data = marked(X, y)
-        use = np.ones(data.n_rows, dtype=bool)
-        use[data.labeled[data.y == ANOMALY]] = False
-        none = np.empty(0, np.int64)
-        return self._learn(data, lambda x, scaling: Rows(x, scaling, np.flatnonzero(use), none, none), 0.0)
+        with memory_errors("Use fewer rows, or lower batch_size."):
+            data = marked(X, y)
+            use = np.ones(data.n_rows, dtype=bool)
+            use[data.labeled[data.y == ANOMALY]] = False
+            none = np.empty(0, np.int64)
+            return self._learn(data, lambda x, scaling: Rows(x, scaling, np.flatnonzero(use), none, none), 0.0)

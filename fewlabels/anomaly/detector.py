@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,10 +18,13 @@ from fewlabels.anomaly.marks import ANOMALY
 from fewlabels.anomaly.rates import Rates, by_contamination, by_labels, folds
 from fewlabels.anomaly.training import Plan, Rows, centre, pretrain, train_encoder
 from fewlabels.audits.finding import Finding
-from fewlabels.classical.checking import check_choice, check_memory, check_number
+from fewlabels.classical.checking import check_choice, check_number
 from fewlabels.data.inputs import Form, check_X, remember_form
-from fewlabels.devices import choose_device, memory_errors, reuse_memory
+from fewlabels.data.memory import check_memory, memory_errors
+from fewlabels.devices import choose_device, reuse_memory
 from fewlabels.errors import InputError
+from fewlabels.networks.bias_free import build_autoencoder
+from fewlabels.networks.sizes import WEIGHT, layer_outputs, n_weights, step_bytes
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Progress, Verbose, show_progress
 from fewlabels.run import Run, row_shape
@@ -69,11 +71,12 @@ class Detector(BaseEstimator):
         anomalous = np.zeros(data.n_rows, dtype=bool)
         anomalous[data.labeled[data.y == ANOMALY]] = True
         self._check(int(anomalous.sum()))
-        needed = 4.0 * self.batch_size * math.prod(data.form.shape)
-        check_memory(needed, "the rows of one step", "Lower batch_size.")
         device, began = choose_device(self.device), time.perf_counter()
+        if device.type != "cuda":  # which has memory of its own, and says itself when it is full
+            _check_memory(data, plan)
         # Fitting must leave the caller's random state as it was, and depend on its own seed alone.
-        with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors():
+        mend = "Lower batch_size, or take a smaller network."
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), reuse_memory(), memory_errors(mend):
             torch.manual_seed(plan.seed)
             scaling = learn_scaling(_kept(data, ~anomalous))
             rows: Rows = rows_of(scaling.store(data.x).to(device), scaling)
@@ -187,6 +190,22 @@ class Detector(BaseEstimator):
     def _remember(self, data: Partial, run: Run, center: Floats) -> None:
         self.run_, self.center_, self.history_ = run, center, run.history
         remember_form(self, data.form)
+
+
+def _check_memory(data: Partial, plan: Plan) -> None:
+    """Refuse a training that would take too much, as the page on reliability counts it."""
+    shape, x = row_shape(data), data.x
+    with torch.random.fork_rng([]):
+        network = nn.Sequential(*build_autoencoder(plan.network, shape, plan.latent))
+    rows = plan.batch_size + plan.batch_size // 8
+    # the rows that no label calls anomalous, and all of them once more while they are scaled
+    kept = x.nbytes + x.size * (8 if data.kind == "table" else 1)
+    check_memory(
+        WEIGHT * n_weights(network) + step_bytes(layer_outputs(network, shape), shape, rows, rows) + kept,
+        f"training network={plan.network!r} on {rows:,} rows a step",
+        f"Lower batch_size={plan.batch_size}, or use fewer rows.",
+        whole=True,
+    )
 
 
 def _distance(codes: Tensor, center: Floats) -> Floats:

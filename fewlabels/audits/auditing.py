@@ -103,6 +103,7 @@ def audit(
     X_test: Any = None,
     y_test: Any = None,
     *,
+    domain: Any = None,
     task: Task | None = None,
     provenance: Provenance = "unknown",
     encoder: Encoder | None = None,
@@ -120,6 +121,8 @@ def audit(
     y : their labels, unlabeled rows marked as in `fewlabels.partial`
     X_test : test rows, if there are any
     y_test : their labels; without them only copies of test rows are looked for
+    domain : (N,) above 0 for rows of the source, below 0 for rows of the target, as `DeepClassifier.fit` takes it. The
+        shift check then compares these, in place of labeled and unlabeled rows
     task : "classes" or "numbers"; None guesses from y as `fewlabels.compare` does
     provenance : how rows were chosen for labeling: "random", "balanced" (so many of each class), "active" (a model
         was unsure of them) or "unknown"
@@ -154,7 +157,7 @@ def audit(
         raise InputError(
             "y holds masks, which the audit cannot check. Pass one class or number a row, or go on without an audit."
         )
-    data = partial(X, y, task=task, sparse=True)
+    data = partial(X, y, task=task, sparse=True, domain=domain)
     return examine(data, X_test, y_test, provenance, encoder, feature_names, seed)
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.audits.finding import ALPHA, MOST_ROWS, Finding
-from fewlabels.audits.shares import FEWEST
-from fewlabels.audits.view import View
+from fewlabels.audits.view import FEWEST, View
 from fewlabels.graph.neighbors import nearest
 
 SHUFFLES = 199
@@ -46,7 +45,7 @@ def neighbors(view: View) -> Finding:
     evidence = {"p": p, "share": share, "by chance": chance, "labeled rows": len(view.y), "features": view.features_are}
     odd = view.rows_l[view.y != view.y[index]][:MOST_ROWS]
     rows = () if p <= ALPHA else tuple(odd.tolist())
-    return Finding("neighbors", "ok" if p <= ALPHA else "look", share, text + view.sampled, evidence, rows)
+    return Finding("neighbors", "ok" if p <= ALPHA else "look", share, text + view.by_label.sampled, evidence, rows)
 
 
 def agreement(

@@ -27,7 +27,6 @@ from scipy.stats import betabinom
 
 from fewlabels.audits.features import Floats
 from fewlabels.audits.finding import MOST_ROWS, Finding, Suspicion
-from fewlabels.audits.shares import too_few
 from fewlabels.audits.view import View
 from fewlabels.graph.neighbors import nearest
 
@@ -49,8 +48,8 @@ class Strangers(NamedTuple):
 
 def open_set(view: View) -> Finding | Suspicion:
     """Look when more unlabeled rows are far from all labeled ones than chance explains, 5 % of them or more."""
-    if too_few(view):
-        return Finding("open_set", "skipped", None, too_few(view))
+    if view.by_label.too_few:
+        return Finding("open_set", "skipped", None, view.by_label.too_few)
     rng = view.rng("open_set")
     measure = halves if len(view.rows_l) >= SPLIT_FROM else distances
     scores_l, scores_u = measure(view.features_l, view.features_u, rng)
@@ -74,11 +73,11 @@ def open_set(view: View) -> Finding | Suspicion:
     alarm = (
         f"{seen}; about {100 * found.expected / n_u:.0f} % were to be expected. Some may belong to no known class, or "
         "be broken or of another source. A model will force a class on each, and methods that learn from their guesses "
-        "learn errors. Look at the farthest rows, and take out, or label, what does not belong." + view.sampled
+        "learn errors. Look at the farthest rows, and take out, or label, what does not belong." + view.by_label.sampled
     )
     calm = (
         f"{seen}; {100 * found.expected / n_u:.0f} % were to be expected. Strangers that are few, or near the labeled "
-        "rows, can be missed." + view.sampled
+        "rows, can be missed." + view.by_label.sampled
     )
     rows = tuple(view.rows_u[order].tolist())
     return Suspicion(

@@ -14,7 +14,7 @@ from scipy.stats import kstwo
 
 from fewlabels.audits.features import Floats
 from fewlabels.audits.finding import MOST_ROWS, Finding, Suspicion
-from fewlabels.audits.shares import matters, too_few
+from fewlabels.audits.shares import matters
 from fewlabels.audits.shift import auc, largest_gap
 from fewlabels.audits.view import View
 
@@ -23,8 +23,8 @@ def predicted_shift(view: View) -> Finding | Suspicion:
     """Look when the predicted probabilities differ by more than chance and by enough to matter."""
     if view.data.classes is None:
         return Finding("predicted_shift", "not applicable", None, "The labels are numbers, not classes.")
-    if too_few(view):
-        return Finding("predicted_shift", "skipped", None, too_few(view))
+    if view.by_label.too_few:
+        return Finding("predicted_shift", "skipped", None, view.by_label.too_few)
     p_l, p_u = view.probabilities
     p, gaps = bbsd(p_l, p_u)
     k = int(gaps.argmax())
@@ -45,11 +45,11 @@ def predicted_shift(view: View) -> Finding | Suspicion:
         f"has not seen: {100 * p_u[:, k].mean():.0f} % against {100 * p_l[:, k].mean():.0f} % on average. Either the "
         "classes are not as common there as among the labels, or the rows are of another kind. Methods that trust such "
         "guesses carry the error on. Compare the estimated shares below, and label some unlabeled rows at "
-        "random." + view.sampled
+        "random." + view.by_label.sampled
     )
     calm = (
         "A simple model says much the same of unlabeled rows as of labeled rows it has not seen (largest gap "
-        f"{gaps[k]:.2f}, class {view.name(k)!r}; 0 is none, 1 is complete)." + view.sampled
+        f"{gaps[k]:.2f}, class {view.name(k)!r}; 0 is none, 1 is complete)." + view.by_label.sampled
     )
     order = np.argsort(p_u[:, k] if more == "less" else -p_u[:, k], kind="stable")[:MOST_ROWS]
     return Suspicion(

@@ -21,7 +21,6 @@ from fewlabels.audits.view import View
 
 Floats = NDArray[np.float64]
 
-FEWEST = 10  # labeled and unlabeled rows that a statistical check needs to say anything
 LEAST_AUC, LEAST_MOVE = 0.60, 0.05  # a shift must be this large to matter
 _SHOWN = 6
 
@@ -30,11 +29,11 @@ def shares(view: View) -> Finding:
     """The estimated shares beside those of the labels; the value is half the sum of the differences."""
     if view.data.classes is None:
         return Finding("shares", "not applicable", None, "The labels are numbers, not classes.")
-    if too_few(view):
-        return Finding("shares", "skipped", None, too_few(view))
+    if view.by_label.too_few:
+        return Finding("shares", "skipped", None, view.by_label.too_few)
     given, estimated = _both(view)
     moved = float(np.abs(given - estimated).sum() / 2)
-    # rounded, since two classes always differ by as much as each other
+    # of two classes both differ alike: rounding must not order them
     order = np.argsort(-np.abs(given - estimated).round(9), kind="stable")[:_SHOWN]
     list_of = "; ".join(f"{view.name(k)!r} {_percent(given[k])} and {_percent(estimated[k])}" for k in order)
     most = " (those that differ most)" if len(given) > _SHOWN else ""
@@ -49,15 +48,7 @@ def shares(view: View) -> Finding:
         "labeled": dict(zip(names, given.tolist(), strict=True)),
         "unlabeled, estimated": dict(zip(names, estimated.tolist(), strict=True)),
     }
-    return Finding("shares", "ok", moved, text + view.sampled, evidence)
-
-
-def too_few(view: View) -> str:
-    """Why a statistical check is skipped, or nothing."""
-    n_l, n_u = len(view.rows_l), len(view.rows_u)
-    if min(n_l, n_u) >= FEWEST:
-        return ""
-    return f"Not checked: {n_l} labeled and {n_u} unlabeled rows are too few; at least {FEWEST} of each are needed."
+    return Finding("shares", "ok", moved, text + view.by_label.sampled, evidence)
 
 
 def matters(view: View, auc: float) -> bool:

@@ -1,11 +1,13 @@
-"""Do the unlabeled rows come from where the labeled rows come from? Maximum mean discrepancy.
+"""Do the unlabeled rows come from where the labeled rows come from, or the target's from where the source's do?
+
+Maximum mean discrepancy.
 
 Gretton, Borgwardt, Rasch, Schölkopf, Smola, "A Kernel Two-Sample Test", JMLR 2012. With a Gaussian kernel k whose width
-is the median distance, and labels l and u drawn anew 199 times (the observed ones count as one draw):
+is the median distance, and the L and M rows assigned to the sides anew 199 times (the observed ones count as one draw):
 
 .. math::
 
-    \\mathrm{MMD}^2 = \\sum_{ij} w_i w_j k(x_i, x_j), \\quad w_i = 1/L \\text{ if labeled, else } -1/M, \\qquad
+    \\mathrm{MMD}^2 = \\sum_{ij} w_i w_j k(x_i, x_j), \\quad w_i = 1/L \\text{ on the first side, else } -1/M, \\qquad
     p = \\frac{1 + \\#\\{\\text{permutations with a larger MMD}\\}}{200}
 
 The effect is the AUC with which the witness function (mean kernel to one side minus mean kernel to the other, a row
@@ -24,8 +26,9 @@ from scipy.stats import rankdata
 
 from fewlabels.audits.features import Floats
 from fewlabels.audits.finding import Finding, Suspicion
-from fewlabels.audits.shares import matters, too_few
-from fewlabels.audits.view import View
+from fewlabels.audits.shares import LEAST_AUC, matters
+from fewlabels.audits.view import Sides, View
+from fewlabels.partial_labels import Partial
 
 PERMUTATIONS = 199
 RATIO = 4  # unlabeled rows for each labeled one; more add time and little power
@@ -41,6 +44,14 @@ _TRY = (
     " If the model is for rows like the unlabeled ones, let a deep method adapt to them: "
     "fl.DeepClassifier(adapt='mmd') or 'dann', for images 'adabn' first, and judge it on labeled rows from there."
 )
+_WHY_DOMAIN = (
+    "A model trained on source rows may not carry over to the target, and unlabeled target rows may mislead it. "
+)
+_TRY_DOMAIN = (
+    "Let a deep method adapt, fl.DeepClassifier(adapt='mmd') or 'dann', for images 'adabn' first, and judge it on "
+    "labeled rows from the target."
+)
+_TRY_LABELS = "Label some rows of the target, to train on and to judge by."
 _CHOSEN = {
     "unknown": "If the labeled rows were chosen by class or by a model, this is to be expected: say so (provenance=). ",
     "random": "",
@@ -50,76 +61,84 @@ _CHOSEN = {
 
 
 class Discrepancy(NamedTuple):
-    """MMD^2, its p, the witness's AUC, and the witness of labeled (L,) and unlabeled (M,) rows: high is like L."""
+    """MMD^2, its p, the witness's AUC, and the witness of both kinds of rows, (A,) and (B,): high is like the first."""
 
     value: float
     p: float
     auc: float
-    witness_l: Floats
-    witness_u: Floats
+    witness_a: Floats
+    witness_b: Floats
 
 
 def shift(view: View) -> Finding | Suspicion:
-    """Look when labeled and unlabeled rows differ by more than chance and by enough to matter."""
-    if too_few(view):
-        return Finding("shift", "skipped", None, too_few(view))
+    """Look when two kinds of rows differ by more than chance and by enough to matter.
+
+    They are the labeled and the unlabeled rows, or those of the source and of the target where `domain` marks them.
+    """
+    sides = view.by_domain or view.by_label
+    if sides.too_few:
+        return Finding("shift", "skipped", None, sides.too_few)
     rng = view.rng("shift")
-    n = min(len(view.rows_u), RATIO * len(view.rows_l), MOST)
-    some = np.sort(rng.choice(len(view.rows_u), n, replace=False))
-    found = mmd(view.features_l, view.features_u[some], rng)
-    unlike_l = view.rows_l[np.argsort(-found.witness_l, kind="stable")[:_SHOWN]].tolist()
-    unlike_u = view.rows_u[some[np.argsort(found.witness_u, kind="stable")[:_SHOWN]]].tolist()
-    columns = differing_columns(view)
+    (first, second), (rows_a, rows_b), (features_a, features_b) = sides.names, sides.rows, sides.features
+    n = min(len(rows_b), RATIO * len(rows_a), MOST)
+    some = np.sort(rng.choice(len(rows_b), n, replace=False))
+    found = mmd(features_a, features_b[some], rng)
+    unlike_a = rows_a[np.argsort(-found.witness_a, kind="stable")[:_SHOWN]].tolist()
+    unlike_b = rows_b[some[np.argsort(found.witness_b, kind="stable")[:_SHOWN]]].tolist()
+    columns = differing_columns(view.data, sides)
     evidence: dict[str, Any] = {
         "MMD squared": found.value,
         "AUC": found.auc,
-        "labeled rows compared": len(view.rows_l),
-        "unlabeled rows compared": n,
+        f"{first} rows compared": len(rows_a),
+        f"{second} rows compared": n,
         "features": view.features_are,
         "columns that differ most": columns,
-        "labeled rows unlike the unlabeled": unlike_l,
-        "unlabeled rows unlike the labeled": unlike_u,
+        f"{first} rows unlike the {second}": unlike_a,
+        f"{second} rows unlike the {first}": unlike_b,
     }
-    telling = [_described(c) for c in columns[:3] if c["gap"] > columns[0]["gap"] / 2]
+    telling = [_described(c, sides.names) for c in columns[:3] if c["gap"] > columns[0]["gap"] / 2]
     most = "Most by column: " + "; ".join(telling) + ". " if columns else ""
     alarm = (
-        "Labeled and unlabeled rows differ: of one of each, the labeled one can be told by its features in "
-        f"{100 * found.auc:.0f} % of pairs (50 % is chance). {most}{_CHOSEN[view.provenance]}{_WHY}"
-        f"{_adapt(view)}{view.sampled}"
+        f"{first.capitalize()} and {second} rows differ: of one of each, the {first} one can be told by its features "
+        f"in {100 * found.auc:.0f} % of pairs (50 % is chance). {most}{_advice(view)}{sides.sampled}"
     )
     calm = (
-        f"No shift was found between {len(view.rows_l):,} labeled and {n:,} unlabeled rows (of one of each, the "
-        f"labeled one is told in {100 * found.auc:.0f} % of pairs; 50 % is chance). A shift that is small, or that "
-        f"concerns few rows, can be missed.{view.sampled}"
+        f"No shift was found between {len(rows_a):,} {first} and {n:,} {second} rows (of one of each, the {first} one "
+        f"is told in {100 * found.auc:.0f} % of pairs; 50 % is chance). A shift that is small, or that concerns few "
+        f"rows, can be missed.{sides.sampled}"
     )
+    # how far class shares moved is estimated for the unlabeled rows, which may be of both domains
+    large = matters(view, found.auc) if view.by_domain is None else found.auc >= LEAST_AUC
     return Suspicion(
         found.p,
-        matters(view, found.auc),
-        Finding("shift", "look", found.auc, alarm, evidence, (*unlike_u, *unlike_l)),
+        large,
+        Finding("shift", "look", found.auc, alarm, evidence, (*unlike_b, *unlike_a)),
         Finding("shift", "ok", found.auc, calm, evidence),
     )
 
 
-def _adapt(view: View) -> str:
-    """What to try, where it can be tried and rows were not chosen to differ."""
+def _advice(view: View) -> str:
+    """What it means and what to do; adaptation where it can be tried and rows were not chosen to differ."""
     can = view.data.classes is not None and not issparse(view.data.x)
-    return _TRY if can and view.provenance in ("unknown", "random") else ""
+    if view.by_domain is not None:
+        return _WHY_DOMAIN + (_TRY_DOMAIN if can else _TRY_LABELS)
+    return _CHOSEN[view.provenance] + _WHY + (_TRY if can and view.provenance in ("unknown", "random") else "")
 
 
-def mmd(x_l: Floats, x_u: Floats, rng: np.random.Generator, permutations: int = PERMUTATIONS) -> Discrepancy:
-    """The test on labeled (L, D) and unlabeled (M, D) features."""
-    n_l, n_u = len(x_l), len(x_u)
-    kernel = gaussian_kernel(np.concatenate([x_l, x_u]))
-    weights = np.repeat([1 / n_l, -1 / n_u], [n_l, n_u])
+def mmd(x_a: Floats, x_b: Floats, rng: np.random.Generator, permutations: int = PERMUTATIONS) -> Discrepancy:
+    """The test on features (A, D) and (B, D)."""
+    n_a, n_b = len(x_a), len(x_b)
+    kernel = gaussian_kernel(np.concatenate([x_a, x_b]))
+    weights = np.repeat([1 / n_a, -1 / n_b], [n_a, n_b])
     drawn = np.column_stack([weights, rng.permuted(np.tile(weights, (permutations, 1)), axis=1).T])
     values = np.einsum("ij,ij->j", drawn, kernel @ drawn)
     # a permutation of equal rows gives the same value but for rounding, and must count as no smaller
     p = np.mean(values >= values[0] - 1e-12)
     # a row's own kernel, 1, is left out of the mean over its own side
-    to_l, to_u = kernel[:, :n_l].sum(1), kernel[:, n_l:].sum(1)
-    witness_l = (to_l[:n_l] - 1) / max(n_l - 1, 1) - to_u[:n_l] / n_u
-    witness_u = to_l[n_l:] / n_l - (to_u[n_l:] - 1) / max(n_u - 1, 1)
-    return Discrepancy(float(values[0]), float(p), auc(witness_l, witness_u), witness_l, witness_u)
+    to_a, to_b = kernel[:, :n_a].sum(1), kernel[:, n_a:].sum(1)
+    witness_a = (to_a[:n_a] - 1) / max(n_a - 1, 1) - to_b[:n_a] / n_b
+    witness_b = to_a[n_a:] / n_a - (to_b[n_a:] - 1) / max(n_b - 1, 1)
+    return Discrepancy(float(values[0]), float(p), auc(witness_a, witness_b), witness_a, witness_b)
 
 
 def gaussian_kernel(x: Floats) -> Floats:
@@ -138,31 +157,31 @@ def auc(high: Floats, low: Floats) -> float:
     return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(low)))
 
 
-def differing_columns(view: View) -> list[dict[str, Any]]:
+def differing_columns(data: Partial, sides: Sides) -> list[dict[str, Any]]:
     """Up to 6 columns of a table in which the sides differ most, by the largest gap of their distributions.
 
     For sparse rows by the shares of rows in which a column is not zero. No test: which columns to look at first.
     """
-    x = view.data.x
-    if view.data.kind != "table":
+    x = data.x
+    if data.kind != "table":
         return []
-    a, b = x[view.rows_l], x[view.rows_u]
-    names = view.data.feature_names or tuple(f"column {i}" for i in range(x.shape[1]))
+    a, b = (x[rows] for rows in sides.rows)
+    names = data.feature_names or tuple(f"column {i}" for i in range(x.shape[1]))
     kept = np.arange(x.shape[1])
     if issparse(x):
-        center_l, center_u = (np.asarray((side != 0).mean(axis=0)).ravel() for side in (a, b))
-        gaps, what = np.abs(center_l - center_u), "share not zero"
+        center_a, center_b = (np.asarray((side != 0).mean(axis=0)).ravel() for side in (a, b))
+        gaps, what = np.abs(center_a - center_b), "share not zero"
     else:
         if len(kept) > MOST_COLUMNS:  # the gaps of all would take too long
             apart = np.abs(a.mean(0) - b.mean(0)) / np.maximum(a.std(0) + b.std(0), 1e-300)
             kept = np.sort(np.argsort(-apart, kind="stable")[:MOST_COLUMNS])
             a, b = a[:, kept], b[:, kept]
         gaps = np.array([largest_gap(a[:, j], b[:, j]) for j in range(len(kept))])
-        center_l, center_u, what = np.median(a, 0), np.median(b, 0), "median"
+        center_a, center_b, what = np.median(a, 0), np.median(b, 0), "median"
     order = np.argsort(-gaps, kind="stable")[:_SHOWN]
     return [
         {"column": str(names[kept[j]]), "gap": float(gaps[j]), "of": what}
-        | {"labeled": float(center_l[j]), "unlabeled": float(center_u[j])}
+        | {sides.names[0]: float(center_a[j]), sides.names[1]: float(center_b[j])}
         for j in order
     ]
 
@@ -174,5 +193,6 @@ def largest_gap(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(np.abs(below[0] - below[1]).max())
 
 
-def _described(column: dict[str, Any]) -> str:
-    return f"{column['column']} ({column['of']} {column['labeled']:.3g} labeled, {column['unlabeled']:.3g} unlabeled)"
+def _described(column: dict[str, Any], names: tuple[str, str]) -> str:
+    a, b = names
+    return f"{column['column']} ({column['of']} {column[a]:.3g} {a}, {column[b]:.3g} {b})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -17,6 +17,43 @@ from fewlabels.partial_labels import Partial
 Provenance = Literal["unknown", "random", "balanced", "active"]
 
 MOST_LABELED, MOST_UNLABELED = 1000, 4000  # rows that the statistical checks look at
+FEWEST = 10  # rows of each side that a statistical check needs to say anything
+
+
+class Sides(NamedTuple):
+    """Two samples of rows, of which a check asks whether they come from one source.
+
+    Attributes
+    ----------
+    names : what they are, in words
+    rows : indices of the rows sampled from each, ascending
+    features : their features
+    of : how many rows each was sampled from
+    """
+
+    names: tuple[str, str]
+    rows: tuple[NDArray[np.int64], NDArray[np.int64]]
+    features: tuple[Floats, Floats]
+    of: tuple[int, int]
+
+    @property
+    def sampled(self) -> str:
+        """A sentence for findings when not all rows were looked at, else nothing."""
+        (a, b), (n_a, n_b) = self.rows, self.of
+        if len(a) == n_a and len(b) == n_b:
+            return ""
+        return f" (Looked at {len(a):,} of {n_a:,} {self.names[0]} and {len(b):,} of {n_b:,} {self.names[1]} rows.)"
+
+    @property
+    def too_few(self) -> str:
+        """Why a statistical check is skipped, or nothing."""
+        n_a, n_b = (len(rows) for rows in self.rows)
+        if min(n_a, n_b) >= FEWEST:
+            return ""
+        return (
+            f"Not checked: {n_a} {self.names[0]} and {n_b} {self.names[1]} rows are too few; at least {FEWEST} of each "
+            "are needed."
+        )
 
 
 @dataclass(frozen=True)
@@ -33,6 +70,7 @@ class View:
     features_l, features_u : their features
     y : (len(rows_l),) codes of classes, or numbers
     features_are : what the features are, in words
+    by_domain : rows of the source and of the target, where `domain` says which are which
     """
 
     data: Partial
@@ -46,6 +84,7 @@ class View:
     features_u: Floats
     y: NDArray[Any]
     features_are: str
+    by_domain: Sides | None = None
 
     def rng(self, name: str) -> np.random.Generator:
         """A generator of a check's own: another check, added or left out, changes none of its draws."""
@@ -57,14 +96,10 @@ class View:
         return fold_matched(self.features_l, self.y, self.features_u, self.data.n_classes, self.rng("probabilities"))
 
     @property
-    def sampled(self) -> str:
-        """A sentence for findings when not all rows were looked at, else nothing."""
-        n_l, n_u = len(self.data.labeled), len(self.data.unlabeled)
-        if len(self.rows_l) == n_l and len(self.rows_u) == n_u:
-            return ""
-        return (
-            f" (Looked at {len(self.rows_l):,} of {n_l:,} labeled and {len(self.rows_u):,} of {n_u:,} unlabeled rows.)"
-        )
+    def by_label(self) -> Sides:
+        """The labeled and the unlabeled rows."""
+        of = len(self.data.labeled), len(self.data.unlabeled)
+        return Sides(("labeled", "unlabeled"), (self.rows_l, self.rows_u), (self.features_l, self.features_u), of)
 
     def name(self, code: int) -> str:
         """A class in the user's own word."""
@@ -90,7 +125,17 @@ def look_at(
     return View(
         *(data, x_test, y_test, provenance, seed, rows_l, rows_u),
         *(all_features[:n], all_features[n:], data.y[chosen], words),
+        None if data.domain is None else _by_domain(data, data.domain, encoder, seed),
     )
+
+
+def _by_domain(data: Partial, domain: NDArray[np.int8], encoder: Encoder | None, seed: int) -> Sides:
+    rng = np.random.default_rng([seed, crc32(b"domain")])
+    all_rows = [np.flatnonzero(domain == sign) for sign in (1, -1)]
+    source, target = (rows[_sample(len(rows), MOST_LABELED, rng)] for rows in all_rows)
+    found, _ = features(data.x, np.concatenate([source, target]), encoder, seed)
+    of = len(all_rows[0]), len(all_rows[1])
+    return Sides(("source", "target"), (source, target), (found[: len(source)], found[len(source) :]), of)
 
 
 def _sample(n: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Options, memory and folds: what the wrappers and the generative models check alike."""
+"""Options and folds: what the wrappers and the generative models check alike."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import OptionError, ResourceError, nearest
+from fewlabels.errors import OptionError, nearest
 
 # Whole numbers beyond it are no indices, and floats beyond it are infinite
 LARGEST, _FLOAT = 2**63 - 1, float(np.finfo(np.float64).max)
@@ -35,15 +34,6 @@ def check_flag(name: str, value: Any) -> None:
     """Refuse what is not True or False."""
     if not isinstance(value, bool | np.bool_):
         raise OptionError(f"{name}={value!r} should be True or False.")
-
-
-def check_memory(n_bytes: float, what: str, remedy: str) -> None:
-    """Refuse arrays that would take more than half of the free memory, before they are made."""
-    spare = memory_to_spare()
-    if n_bytes > spare:
-        raise ResourceError(
-            f"{what} would take {n_bytes / 1e6:.0f} MB of memory; {spare / 1e6:.0f} MB are to spare. {remedy}"
-        )
 
 
 def stratified_folds(codes: NDArray[np.int64], most: int) -> NDArray[np.int64] | None:

@@ -24,6 +24,7 @@ from fewlabels.classical.base import ClassicalClassifier
 from fewlabels.classical.checking import check_number, stratified_folds
 from fewlabels.classical.views import fit_views, see
 from fewlabels.classical.wrapping import Array, Codes, check_base, check_copies, class_proba, new_base, surest
+from fewlabels.data.memory import memory_errors
 from fewlabels.errors import OptionError
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.seeds import check_seed
@@ -106,23 +107,24 @@ class CoTrainingClassifier(ClassicalClassifier):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on all rows of X; y marks unlabeled rows with -1, None, NaN or ""."""
-        check_number("per_round", self.per_round, 1, whole=True)
-        check_number("pool", self.pool, 1, whole=True)
-        check_number("max_iter", self.max_iter, 0, whole=True)
-        x, data = self._enter(X, y)
-        check_copies(x)
-        seed = check_seed(self.random_state)
-        bases = [new_base(base, seed) for base in self._bases()]
-        views = fit_views(self.views, x, data.feature_names, seed)
-        seen = [see(view, x) for view in views]
-        codes, since = np.full(data.n_rows, -1), np.full(data.n_rows, -1)
-        codes[data.labeled], since[data.labeled] = data.y, 0
-        agreement = _agreement(bases, [rows[data.labeled] for rows in seen], data.y)
-        fitted, history, ended = self._rounds(bases, seen, codes, since, np.random.default_rng(seed))
-        self.estimators_, self.views_, self.view_agreement_ = fitted, views, agreement
-        self.history_, self.termination_condition_, self.labeled_iter_ = history, ended, since
-        self.n_iter_ = 1 + len(history)
-        self._remember_classes(data, _mean_proba(fitted, seen, data.n_classes))
+        with memory_errors():
+            check_number("per_round", self.per_round, 1, whole=True)
+            check_number("pool", self.pool, 1, whole=True)
+            check_number("max_iter", self.max_iter, 0, whole=True)
+            x, data = self._enter(X, y)
+            check_copies(x, data.n_classes)
+            seed = check_seed(self.random_state)
+            bases = [new_base(base, seed) for base in self._bases()]
+            views = fit_views(self.views, x, data.feature_names, seed)
+            seen = [see(view, x) for view in views]
+            codes, since = np.full(data.n_rows, -1), np.full(data.n_rows, -1)
+            codes[data.labeled], since[data.labeled] = data.y, 0
+            agreement = _agreement(bases, [rows[data.labeled] for rows in seen], data.y)
+            fitted, history, ended = self._rounds(bases, seen, codes, since, np.random.default_rng(seed))
+            self.estimators_, self.views_, self.view_agreement_ = fitted, views, agreement
+            self.history_, self.termination_condition_, self.labeled_iter_ = history, ended, since
+            self.n_iter_ = 1 + len(history)
+            self._remember_classes(data, _mean_proba(fitted, seen, data.n_classes))
         return self
 
     def _bases(self) -> list[Any]:

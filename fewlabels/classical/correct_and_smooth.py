@@ -85,11 +85,11 @@ class CorrectAndSmooth(GraphClassifier):
         self.verbose = verbose
         self.random_state = random_state
 
-    def _build(self, x: Any, labeled: NDArray[np.int64]) -> Graph:
+    def _build(self, x: Any, labeled: NDArray[np.int64], width: int) -> Graph:
         for name in ("alpha_correct", "alpha_smooth"):
             check_number(name, getattr(self, name), 0, np.nextafter(1, 0))
         check_base(self.estimator)
-        graph = OnGraph._build(self, x, labeled)
+        graph = OnGraph._build(self, x, labeled, width)
         return dataclasses.replace(graph, reached=np.ones(x.shape[0], dtype=bool))
 
     def _scores(self, graph: Graph, data: Partial, prior: Floats) -> tuple[Floats, Solution]:

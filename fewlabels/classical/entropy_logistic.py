@@ -24,7 +24,6 @@ from fewlabels.classical.linear import (
     Columns,
     Floats,
     annealed,
-    check_memory,
     check_number,
     check_whole,
     column_scale,
@@ -32,6 +31,7 @@ from fewlabels.classical.linear import (
     row_mean,
     softmax,
 )
+from fewlabels.data.memory import check_memory, memory_errors
 from fewlabels.progress import Verbose, show_progress
 
 
@@ -109,25 +109,26 @@ class EntropyLogisticRegression(ClassicalClassifier):
         X : (N, D) table or frame, dense or SciPy sparse
         y : (N,)
         """
-        for name, above in (("C", True), ("lambda_u", False), ("tol", True)):
-            check_number(name, getattr(self, name), 0, above=above)
-        for name in ("n_steps", "max_iter"):
-            check_whole(name, getattr(self, name), 1)
-        check_flag("standardize", self.standardize)
-        x, data = self._enter(X, y)
-        n, k = x.shape[0], data.n_classes
-        check_memory(8.0 * 8 * n * k, f"The scores of {n} rows for {k} classes", "Use fewer rows.")
-        unlabeled = data.unlabeled
-        center, scale = row_mean(x, np.arange(n)), column_scale(x, self.standardize)
-        given = x[data.labeled] if len(unlabeled) else x
-        columns = Columns(x, center, scale)
-        problem = Objective(Columns(given, center, scale), columns, data.y, unlabeled, k, float(self.C))
-        packed, history = self._solve(problem)
-        coef, intercept = columns.unscaled(*problem.unpack(packed))
-        proba = _probabilities(x @ coef.T + intercept)
-        self.coef_, self.intercept_ = coef, intercept
-        self.history_, self.n_iter_ = history, int(sum(entry["iterations"] for entry in history))
-        self._remember_classes(data, proba)
+        with memory_errors():
+            for name, above in (("C", True), ("lambda_u", False), ("tol", True)):
+                check_number(name, getattr(self, name), 0, above=above)
+            for name in ("n_steps", "max_iter"):
+                check_whole(name, getattr(self, name), 1)
+            check_flag("standardize", self.standardize)
+            x, data = self._enter(X, y)
+            n, k = x.shape[0], data.n_classes
+            check_memory(8.0 * 8 * n * k, f"The scores of {n} rows for {k} classes", "Use fewer rows.")
+            unlabeled = data.unlabeled
+            center, scale = row_mean(x, np.arange(n)), column_scale(x, self.standardize)
+            given = x[data.labeled] if len(unlabeled) else x
+            columns = Columns(x, center, scale)
+            problem = Objective(Columns(given, center, scale), columns, data.y, unlabeled, k, float(self.C))
+            packed, history = self._solve(problem)
+            coef, intercept = columns.unscaled(*problem.unpack(packed))
+            proba = _probabilities(x @ coef.T + intercept)
+            self.coef_, self.intercept_ = coef, intercept
+            self.history_, self.n_iter_ = history, int(sum(entry["iterations"] for entry in history))
+            self._remember_classes(data, proba)
         return self
 
     def _solve(self, problem: Objective) -> tuple[Floats, list[dict[str, float]]]:

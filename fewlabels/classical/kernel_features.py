@@ -19,7 +19,8 @@ from scipy.linalg import eigh
 from scipy.sparse import issparse
 from sklearn.metrics.pairwise import rbf_kernel
 
-from fewlabels.classical.linear import Floats, check_memory
+from fewlabels.classical.linear import Floats
+from fewlabels.data.memory import check_memory
 
 # Rows whose kernel values are computed together; directions of the kernel weaker than this part of the
 # strongest are rounding noise.
@@ -46,7 +47,9 @@ class Nystroem:
 
     def __call__(self, x: Any) -> Floats:
         n, width = x.shape[0], self.whitening.shape[1]
-        check_memory(8.0 * n * width, f"{width} kernel features of {n} rows", "Lower n_components.")
+        # the features, and the kernel of a chunk of rows with its temporaries
+        need = 8.0 * width * (n + 3 * min(n, _CHUNK))
+        check_memory(need, f"{width} kernel features of {n} rows", "Lower n_components.")
         features = np.empty((n, width))
         for start in range(0, n, _CHUNK):
             rows = x[start : start + _CHUNK]

@@ -16,6 +16,7 @@ from sklearn.base import RegressorMixin
 from fewlabels.classical.label_propagation import harmonic
 from fewlabels.classical.labels_only import LabelsOnlyRegressor
 from fewlabels.classical.on_graph import Floats, OnGraph, warn_unreached
+from fewlabels.data.memory import memory_errors
 from fewlabels.progress import Verbose
 
 
@@ -67,17 +68,20 @@ class LabelPropagationRegressor(RegressorMixin, OnGraph):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Spread the numbers over the graph of all rows. Parameters and errors as in `LabelPropagation.fit`."""
-        x, data = self._enter(X, y, "numbers")
-        graph = self._build(x, data.labeled)
-        mean = data.y.mean()
-        # centered, so that the solver's tolerance is one of differences between targets
-        values, solution = harmonic(graph, data.labeled, (data.y - mean)[:, None], tol=self.tol, max_iter=self.max_iter)
-        target = values[:, 0] + mean
-        target[data.labeled] = data.y
-        warn_unreached(~graph.reached, "the mean of the labels")
-        self._keep(x, graph, solution)
-        self.transduction_, self.unreached_ = target, ~graph.reached
-        self._remember(data)
+        with memory_errors():
+            x, data = self._enter(X, y, "numbers")
+            graph = self._build(x, data.labeled, 1)
+            mean = data.y.mean()
+            # centered, so that the solver's tolerance is one of differences between targets
+            values, solution = harmonic(
+                graph, data.labeled, (data.y - mean)[:, None], tol=self.tol, max_iter=self.max_iter
+            )
+            target = values[:, 0] + mean
+            target[data.labeled] = data.y
+            warn_unreached(~graph.reached, "the mean of the labels")
+            self._keep(x, graph, solution)
+            self.transduction_, self.unreached_ = target, ~graph.reached
+            self._remember(data)
         return self
 
     def predict(self, X: Any) -> Floats:

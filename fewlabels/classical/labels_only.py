@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.extmath import safe_sparse_dot
 
 from fewlabels.classical.base import Classical, ClassicalClassifier
+from fewlabels.data.memory import memory_errors
 from fewlabels.graph.neighbors import nearest, prepare
 from fewlabels.seeds import check_seed
 
@@ -142,20 +143,21 @@ class LabelsOnlyClassifier(ClassicalClassifier, LabelsOnly):
         ------
         InputError : the data cannot be used; OptionError : an option cannot
         """
-        seed = check_seed(self.random_state)
-        x, data = self._enter(X, y)
-        prepare(x[:1], self.metric)
-        rows, one_hot = x[data.labeled], np.eye(data.n_classes)[data.y]
-        n_folds = min(_FOLDS, int(np.bincount(data.y).min()))
-        folds = []
-        if n_folds >= 2:
-            split = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
-            folds = list(split.split(np.zeros(len(data.y)), data.y))
-        chosen, scores = self._choose(rows, one_hot, folds, "logistic regression")
-        trained = self._train(chosen, rows, one_hot)
-        proba = self._apply(chosen, trained, x)
-        self._keep(chosen, scores, trained)
-        self._remember_classes(data, proba)
+        with memory_errors():
+            seed = check_seed(self.random_state)
+            x, data = self._enter(X, y)
+            prepare(x[:1], self.metric)
+            rows, one_hot = x[data.labeled], np.eye(data.n_classes)[data.y]
+            n_folds = min(_FOLDS, int(np.bincount(data.y).min()))
+            folds = []
+            if n_folds >= 2:
+                split = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+                folds = list(split.split(np.zeros(len(data.y)), data.y))
+            chosen, scores = self._choose(rows, one_hot, folds, "logistic regression")
+            trained = self._train(chosen, rows, one_hot)
+            proba = self._apply(chosen, trained, x)
+            self._keep(chosen, scores, trained)
+            self._remember_classes(data, proba)
         return self
 
     def predict_proba(self, X: Any) -> Floats:
@@ -218,20 +220,21 @@ class LabelsOnlyRegressor(RegressorMixin, LabelsOnly):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Choose and train on the labeled rows; NaN in y marks unlabeled rows. Errors as in the classifier."""
-        seed = check_seed(self.random_state)
-        x, data = self._enter(X, y, "numbers")
-        prepare(x[:1], self.metric)
-        rows, target = x[data.labeled], data.y[:, None]
-        n_folds = min(_FOLDS, len(target))
-        split = KFold(n_folds, shuffle=True, random_state=seed) if n_folds >= 2 else None
-        folds = list(split.split(target)) if split else []
-        chosen, scores = self._choose(rows, target, folds, "ridge regression")
-        trained = self._train(chosen, rows, target)
-        numbers = self._apply(chosen, trained, x)[:, 0].copy()
-        numbers[data.labeled] = data.y
-        self._keep(chosen, scores, trained)
-        self.transduction_ = numbers
-        self._remember(data)
+        with memory_errors():
+            seed = check_seed(self.random_state)
+            x, data = self._enter(X, y, "numbers")
+            prepare(x[:1], self.metric)
+            rows, target = x[data.labeled], data.y[:, None]
+            n_folds = min(_FOLDS, len(target))
+            split = KFold(n_folds, shuffle=True, random_state=seed) if n_folds >= 2 else None
+            folds = list(split.split(target)) if split else []
+            chosen, scores = self._choose(rows, target, folds, "ridge regression")
+            trained = self._train(chosen, rows, target)
+            numbers = self._apply(chosen, trained, x)[:, 0].copy()
+            numbers[data.labeled] = data.y
+            self._keep(chosen, scores, trained)
+            self.transduction_ = numbers
+            self._remember(data)
         return self
 
     def predict(self, X: Any) -> Floats:

@@ -13,8 +13,7 @@ from scipy.optimize import minimize
 from scipy.sparse import issparse
 
 from fewlabels.classical.checking import LARGEST
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import OptionError, ResourceError
+from fewlabels.errors import OptionError
 
 Floats = NDArray[np.float64]
 
@@ -117,21 +116,6 @@ def check_whole(name: str, value: object, low: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= LARGEST:
         raise OptionError(f"{name}={value!r}; expected a whole number of at least {low}.")
     return int(value)
-
-
-def check_memory(n_bytes: float, what: str, remedy: str) -> None:
-    """Say before allocating that arrays would take more than half of the free memory.
-
-    Raises
-    ------
-    ResourceError : they would
-    """
-    spare = memory_to_spare()
-    if n_bytes > spare:
-        raise ResourceError(
-            f"{what} would take {n_bytes / 1e9:.1f} GB, more than half of the free memory ({spare / 1e9:.1f} GB). "
-            + remedy
-        )
 
 
 def softmax(scores: Floats) -> Floats:

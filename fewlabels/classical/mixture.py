@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fewlabels.classical.base import ClassicalClassifier
-from fewlabels.classical.checking import check_choice, check_memory, check_number
+from fewlabels.classical.checking import check_choice, check_number
 from fewlabels.classical.em import EM, Array, Mixture, Params, posterior
+from fewlabels.data.memory import check_memory, memory_errors
 from fewlabels.progress import Verbose
 
 Covariance = Literal["full", "tied", "diag", "spherical"]
@@ -186,23 +187,24 @@ class GaussianMixtureClassifier(ClassicalClassifier):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to all rows of X; y marks unlabeled rows with -1, None, NaN or ""."""
-        self._check_options()
-        x, data = self._enter(X, y)
-        n, d = x.shape
-        arrays = 8 * (4 * n * d + 6 * n * data.n_classes * self.n_components)
-        square = 8 * 3 * data.n_classes * self.n_components * d * d if self.covariance in ("full", "tied") else 0
-        check_memory(arrays + square, "the mixture", "Use fewer columns (PCA), fewer rows, or covariance='diag'.")
-        codes = np.full(n, -1)
-        codes[data.labeled] = data.y
-        make = partial(Gaussians.around, covariance=self.covariance, prior_rows=self.prior_rows)
-        em = EM(make, self.lambda_u, self.max_iter, self.tol, self.n_components)
-        fitted, gain = em.fit_and_gain(x, codes, self.folds, self.verbose)
-        self.likelihood_gain_, self.label_likelihood_gain_ = (gain.joint, gain.label) if gain else (None, None)
-        self.history_, self.converged_ = fitted.history, fitted.converged
-        self.n_iter_ = len(fitted.history) - 1
-        self.means_, self.covariances_ = fitted.mixture.params["means"], fitted.mixture.params["covariances"]
-        self.component_shares_, self.component_class_ = fitted.mixture.shares, fitted.mixture.owner
-        self._remember_classes(data, class_proba(fitted.mixture, x))
+        with memory_errors():
+            self._check_options()
+            x, data = self._enter(X, y)
+            n, d = x.shape
+            arrays = 8 * (4 * n * d + 6 * n * data.n_classes * self.n_components)
+            square = 8 * 3 * data.n_classes * self.n_components * d * d if self.covariance in ("full", "tied") else 0
+            check_memory(arrays + square, "the mixture", "Use fewer columns (PCA), fewer rows, or covariance='diag'.")
+            codes = np.full(n, -1)
+            codes[data.labeled] = data.y
+            make = partial(Gaussians.around, covariance=self.covariance, prior_rows=self.prior_rows)
+            em = EM(make, self.lambda_u, self.max_iter, self.tol, self.n_components)
+            fitted, gain = em.fit_and_gain(x, codes, self.folds, self.verbose)
+            self.likelihood_gain_, self.label_likelihood_gain_ = (gain.joint, gain.label) if gain else (None, None)
+            self.history_, self.converged_ = fitted.history, fitted.converged
+            self.n_iter_ = len(fitted.history) - 1
+            self.means_, self.covariances_ = fitted.mixture.params["means"], fitted.mixture.params["covariances"]
+            self.component_shares_, self.component_class_ = fitted.mixture.shares, fitted.mixture.owner
+            self._remember_classes(data, class_proba(fitted.mixture, x))
         return self
 
     def _check_options(self) -> None:

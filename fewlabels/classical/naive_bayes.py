@@ -30,9 +30,10 @@ from scipy.sparse import issparse
 from sklearn.utils import Tags
 
 from fewlabels.classical.base import ClassicalClassifier
-from fewlabels.classical.checking import check_choice, check_memory, check_number
+from fewlabels.classical.checking import check_choice, check_number
 from fewlabels.classical.em import EM, Array, Family, MakeFamily, Mixture, Params
 from fewlabels.classical.mixture import Gaussians, class_proba
+from fewlabels.data.memory import check_memory, held_bytes, memory_errors
 from fewlabels.errors import InputError
 from fewlabels.progress import Verbose
 
@@ -160,21 +161,21 @@ class NaiveBayesClassifier(ClassicalClassifier):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to all rows of X; y marks unlabeled rows with -1, None, NaN or ""."""
-        self._check_options()
-        x, data = self._enter(X, y)
-        x = self._as_words(x)
-        held = x.data.nbytes + x.indices.nbytes if issparse(x) else x.nbytes
-        arrays = 4 * held + 8 * data.n_classes * (6 * x.shape[0] + 6 * x.shape[1])
-        check_memory(arrays, "naive Bayes", "Use fewer columns or rows, or a sparse X.")
-        codes = np.full(x.shape[0], -1)
-        codes[data.labeled] = data.y
-        em = EM(self._family(), self.lambda_u, self.max_iter, self.tol)
-        fitted, gain = em.fit_and_gain(x, codes, self.folds, self.verbose)
-        self.likelihood_gain_, self.label_likelihood_gain_ = (gain.joint, gain.label) if gain else (None, None)
-        self.history_, self.converged_ = fitted.history, fitted.converged
-        self.n_iter_ = len(fitted.history) - 1
-        self.params_, self.class_shares_ = fitted.mixture.params, fitted.mixture.shares
-        self._remember_classes(data, class_proba(fitted.mixture, x))
+        with memory_errors():
+            self._check_options()
+            x, data = self._enter(X, y)
+            x = self._as_words(x)
+            arrays = 4 * held_bytes(x) + 8 * data.n_classes * (6 * x.shape[0] + 6 * x.shape[1])
+            check_memory(arrays, "naive Bayes", "Use fewer columns or rows, or a sparse X.")
+            codes = np.full(x.shape[0], -1)
+            codes[data.labeled] = data.y
+            em = EM(self._family(), self.lambda_u, self.max_iter, self.tol)
+            fitted, gain = em.fit_and_gain(x, codes, self.folds, self.verbose)
+            self.likelihood_gain_, self.label_likelihood_gain_ = (gain.joint, gain.label) if gain else (None, None)
+            self.history_, self.converged_ = fitted.history, fitted.converged
+            self.n_iter_ = len(fitted.history) - 1
+            self.params_, self.class_shares_ = fitted.mixture.params, fitted.mixture.shares
+            self._remember_classes(data, class_proba(fitted.mixture, x))
         return self
 
     def _check_options(self) -> None:

@@ -13,9 +13,9 @@ from scipy.sparse import csr_array
 from fewlabels.classical.base import Classical, ClassicalClassifier
 from fewlabels.classical.checking import check_flag
 from fewlabels.classical.labels_only import LabelsOnlyClassifier
+from fewlabels.data.memory import check_memory, held_bytes, memory_errors
 from fewlabels.errors import InputError, OptionError
-from fewlabels.graph.memory import must_fit
-from fewlabels.graph.neighbors import nearest, prepare
+from fewlabels.graph.neighbors import MEND, nearest, prepare, search_bytes
 from fewlabels.graph.solve import Solution, check_solver
 from fewlabels.graph.threads import copied
 from fewlabels.graph.weights import affinities, check_affinity, edges, reach
@@ -49,9 +49,13 @@ class OnGraph(Classical):
     verbose: Verbose
     random_state: Any
 
-    def _build(self, x: Any, labeled: NDArray[np.int64]) -> Graph:
+    def _build(self, x: Any, labeled: NDArray[np.int64], width: int) -> Graph:
+        """The graph; `width` is how many numbers a row will have on it."""
         check_solver(self.tol, self.max_iter)
         n, k, seed = x.shape[0], self._check_neighbors(x.shape[0]), check_seed(self.random_state)
+        need = 80.0 * n * width + (search_bytes(x, n, k) if self.affinity is None else 0)
+        scaled = held_bytes(x) if self.metric == "cosine" else 0
+        check_memory(need + scaled, f"a graph of {n:,} rows and the scores of {width:,} classes", MEND)
         x = prepare(x, self.metric)
         facts: dict[str, Any] = {"search": "given", "recall": 1.0, "n_neighbors": k}
         if self.affinity is not None:
@@ -117,22 +121,18 @@ class GraphClassifier(ClassicalClassifier, OnGraph):
         InputError : the data or `affinity` cannot be used; OptionError : an option cannot;
         ResourceError : the graph would need more than half of the free memory
         """
-        check_flag("class_mass", self.class_mass)
-        x, data = self._enter(X, y)
-        prior = self._prior(data)
-        must_fit(
-            10 * 8 * data.n_rows * data.n_classes,
-            f"scores of {data.n_rows:,} rows and {data.n_classes:,} classes",
-            "Use fewer rows, or merge classes.",
-        )
-        graph = self._build(x, data.labeled)
-        scores, solution = self._scores(graph, data, prior)
-        proba, unreached = self._distributions(scores, graph.reached, data, prior)
-        warn_unreached(unreached, "the class prior")
-        self._keep(x, graph, solution)
-        self.class_prior_ = prior
-        self.label_distributions_, self.unreached_ = proba, unreached
-        self._remember_classes(data, proba)
+        with memory_errors():
+            check_flag("class_mass", self.class_mass)
+            x, data = self._enter(X, y)
+            prior = self._prior(data)
+            graph = self._build(x, data.labeled, data.n_classes)
+            scores, solution = self._scores(graph, data, prior)
+            proba, unreached = self._distributions(scores, graph.reached, data, prior)
+            warn_unreached(unreached, "the class prior")
+            self._keep(x, graph, solution)
+            self.class_prior_ = prior
+            self.label_distributions_, self.unreached_ = proba, unreached
+            self._remember_classes(data, proba)
         return self
 
     def predict_proba(self, X: Any) -> Floats:

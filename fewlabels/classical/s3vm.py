@@ -35,6 +35,7 @@ from fewlabels.classical.linear import (
     softmax,
 )
 from fewlabels.classical.s3vm_problem import Problem, as_prior, as_problem
+from fewlabels.data.memory import memory_errors
 from fewlabels.errors import OptionError
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.seeds import check_seed
@@ -139,23 +140,24 @@ class S3VM(ClassicalClassifier):
         X : (N, D) table or frame, dense or SciPy sparse
         y : (N,)
         """
-        self._check_options()
-        x, data = self._enter(X, y)
-        prior = as_prior(self.class_prior, data)
-        scale = column_scale(x, self.standardize)
-        features = None
-        if self.kernel == "rbf":
-            rng = np.random.default_rng(check_seed(self.random_state))
-            features = fit_nystroem(x, scale, self.gamma, self.n_components, rng)
-            x, scale = features(x), np.ones(features.whitening.shape[1])
-        problem = as_problem(x, scale, data, float(self.C))
-        weights, bias, history, baseline = self._solve(problem, prior[-problem.shape[1] :])
-        coef, intercept = problem.rows.unscaled(weights, bias)
-        scores = x @ coef.T + intercept
-        self._keep(problem, weights, bias, history, baseline)
-        self.coef_, self.intercept_, self.class_prior_ = coef, intercept, prior
-        self.landmarks_, self.whitening_, self.scale_, self.gamma_ = _parts(features)
-        self._remember_classes(data, _probabilities(scores))
+        with memory_errors():
+            self._check_options()
+            x, data = self._enter(X, y)
+            prior = as_prior(self.class_prior, data)
+            scale = column_scale(x, self.standardize)
+            features = None
+            if self.kernel == "rbf":
+                rng = np.random.default_rng(check_seed(self.random_state))
+                features = fit_nystroem(x, scale, self.gamma, self.n_components, rng)
+                x, scale = features(x), np.ones(features.whitening.shape[1])
+            problem = as_problem(x, scale, data, float(self.C))
+            weights, bias, history, baseline = self._solve(problem, prior[-problem.shape[1] :])
+            coef, intercept = problem.rows.unscaled(weights, bias)
+            scores = x @ coef.T + intercept
+            self._keep(problem, weights, bias, history, baseline)
+            self.coef_, self.intercept_, self.class_prior_ = coef, intercept, prior
+            self.landmarks_, self.whitening_, self.scale_, self.gamma_ = _parts(features)
+            self._remember_classes(data, _probabilities(scores))
         return self
 
     def decision_function(self, X: Any) -> Floats:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fewlabels.classical.linear import Columns, Floats, check_memory, row_mean
+from fewlabels.classical.linear import Columns, Floats, row_mean
+from fewlabels.data.memory import check_memory
 from fewlabels.errors import OptionError
 from fewlabels.partial_labels import Partial
 

@@ -36,6 +36,7 @@ from fewlabels.classical.wrapping import (
     new_base,
     surest,
 )
+from fewlabels.data.memory import memory_errors
 from fewlabels.errors import OptionError
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose, show_progress
@@ -131,30 +132,31 @@ class SelfTrainingClassifier(ClassicalClassifier):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on all rows of X; y marks unlabeled rows with -1, None, NaN or ""."""
-        self._check_options()
-        x, data = self._enter(X, y)
-        check_copies(x)
-        base = new_base(check_base(self.estimator), check_seed(self.random_state))
-        fold = stratified_folds(data.y, 5) if self.calibrate else None
-        labels, ended = _given(data), "max_iter" if len(data.unlabeled) else "all_labeled"
-        history: list[dict[str, float]] = []
-        fitted, n_fits = self._teach(base, x, labels, fold), 1
-        with show_progress(self.verbose, "self-training", 0, self.max_iter, "round") as progress:
-            for step in range(1, self.max_iter + 1 if ended == "max_iter" else 1):
-                new = self._accept(fitted, x, labels, data, step)
-                history.append(_told(labels, new, data, step))
-                changed, full = not np.array_equal(new.codes, labels.codes), bool((new.codes >= 0).all())
-                if changed:
-                    labels = new
-                    fitted, n_fits = self._teach(base, x, labels, fold), n_fits + 1
-                if not changed or (full and not self.relabel):
-                    ended = "all_labeled" if full else "no_change"
-                    break
-                progress.update(step)
-        self.estimator_, self.history_, self.n_iter_ = fitted, history, n_fits
-        self.labeled_iter_, self.termination_condition_ = labels.since, ended
-        self.calibrated_ = fold is not None
-        self._remember_classes(data, class_proba(fitted, x, data.n_classes))
+        with memory_errors():
+            self._check_options()
+            x, data = self._enter(X, y)
+            check_copies(x, data.n_classes)
+            base = new_base(check_base(self.estimator), check_seed(self.random_state))
+            fold = stratified_folds(data.y, 5) if self.calibrate else None
+            labels, ended = _given(data), "max_iter" if len(data.unlabeled) else "all_labeled"
+            history: list[dict[str, float]] = []
+            fitted, n_fits = self._teach(base, x, labels, fold), 1
+            with show_progress(self.verbose, "self-training", 0, self.max_iter, "round") as progress:
+                for step in range(1, self.max_iter + 1 if ended == "max_iter" else 1):
+                    new = self._accept(fitted, x, labels, data, step)
+                    history.append(_told(labels, new, data, step))
+                    changed, full = not np.array_equal(new.codes, labels.codes), bool((new.codes >= 0).all())
+                    if changed:
+                        labels = new
+                        fitted, n_fits = self._teach(base, x, labels, fold), n_fits + 1
+                    if not changed or (full and not self.relabel):
+                        ended = "all_labeled" if full else "no_change"
+                        break
+                    progress.update(step)
+            self.estimator_, self.history_, self.n_iter_ = fitted, history, n_fits
+            self.labeled_iter_, self.termination_condition_ = labels.since, ended
+            self.calibrated_ = fold is not None
+            self._remember_classes(data, class_proba(fitted, x, data.n_classes))
         return self
 
     def _check_options(self) -> None:

@@ -25,6 +25,7 @@ from sklearn.base import clone
 from fewlabels.classical.base import ClassicalClassifier
 from fewlabels.classical.checking import check_number
 from fewlabels.classical.wrapping import Array, Codes, check_base, check_copies, class_proba, new_base
+from fewlabels.data.memory import memory_errors
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose, show_progress
 from fewlabels.seeds import check_seed
@@ -97,20 +98,21 @@ class TriTrainingClassifier(ClassicalClassifier):
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit on all rows of X; y marks unlabeled rows with -1, None, NaN or ""."""
-        check_number("max_iter", self.max_iter, 0, whole=True)
-        base = check_base(self.estimator)
-        x, data = self._enter(X, y)
-        check_copies(x)
-        rng = np.random.default_rng(check_seed(self.random_state))
-        bases = [new_base(base, int(seed)) for seed in rng.integers(2**31, size=3)]
-        fitted = []
-        for each in bases:
-            sample = _bootstrap(data.y, rng)
-            fitted.append(clone(each).fit(x[data.labeled[sample]], data.y[sample]))
-        fitted, history, ended = self._rounds(bases, fitted, x, data, rng)
-        self.estimators_, self.history_, self.termination_condition_ = tuple(fitted), history, ended
-        self.n_iter_ = 1 + sum(told["updated"] > 0 for told in history)
-        self._remember_classes(data, _mean_proba(fitted, x, data.n_classes))
+        with memory_errors():
+            check_number("max_iter", self.max_iter, 0, whole=True)
+            base = check_base(self.estimator)
+            x, data = self._enter(X, y)
+            check_copies(x, data.n_classes)
+            rng = np.random.default_rng(check_seed(self.random_state))
+            bases = [new_base(base, int(seed)) for seed in rng.integers(2**31, size=3)]
+            fitted = []
+            for each in bases:
+                sample = _bootstrap(data.y, rng)
+                fitted.append(clone(each).fit(x[data.labeled[sample]], data.y[sample]))
+            fitted, history, ended = self._rounds(bases, fitted, x, data, rng)
+            self.estimators_, self.history_, self.termination_condition_ = tuple(fitted), history, ended
+            self.n_iter_ = 1 + sum(told["updated"] > 0 for told in history)
+            self._remember_classes(data, _mean_proba(fitted, x, data.n_classes))
         return self
 
     def _rounds(

@@ -16,8 +16,9 @@ from torch import nn
 
 from fewlabels.classical.base import ClassicalClassifier
 from fewlabels.classical.checking import check_flag
-from fewlabels.classical.linear import check_memory, check_number, check_whole, softmax
+from fewlabels.classical.linear import check_number, check_whole, softmax
 from fewlabels.classical.m2 import M2, M2Network
+from fewlabels.data.memory import check_memory, memory_errors
 from fewlabels.errors import InputError, OptionError
 from fewlabels.partial_labels import Partial
 from fewlabels.progress import Verbose
@@ -124,18 +125,19 @@ class VAEClassifier(ClassicalClassifier):
         X : (N, D) table or frame; images are taken pixel by pixel
         y : (N,)
         """
-        options = self._options()
-        x, data = self._enter(X, y)
-        # images have been laid out as tables
-        table = dataclasses.replace(data, x=x, kind="table")
-        self._check_data(table)
-        run = self._train(table, options)
-        gain = self._measure(table, options) if self.measure_likelihood else None
-        proba = _probabilities(run.network, (x - run.scaling.mean) / run.scaling.std)
-        self.weights_ = {name: tensor.numpy() for name, tensor in run.network.state_dict().items()}
-        self.mean_, self.std_ = run.scaling.mean, run.scaling.std
-        self.likelihood_gain_, self.history_, self.facts_ = gain, run.history, run.facts
-        self._remember_classes(data, proba)
+        with memory_errors():
+            options = self._options()
+            x, data = self._enter(X, y)
+            # images have been laid out as tables
+            table = dataclasses.replace(data, x=x, kind="table")
+            self._check_data(table)
+            run = self._train(table, options)
+            gain = self._measure(table, options) if self.measure_likelihood else None
+            proba = _probabilities(run.network, (x - run.scaling.mean) / run.scaling.std)
+            self.weights_ = {name: tensor.numpy() for name, tensor in run.network.state_dict().items()}
+            self.mean_, self.std_ = run.scaling.mean, run.scaling.std
+            self.likelihood_gain_, self.history_, self.facts_ = gain, run.history, run.facts
+            self._remember_classes(data, proba)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
-from fewlabels.classical.checking import check_memory
+from fewlabels.data.memory import check_memory, held_bytes
 from fewlabels.errors import InputError, OptionError
 
 Array = NDArray[np.float64]
@@ -102,10 +102,13 @@ def fit_weighted(base: Any, x: Any, codes: Codes, weight: Array | None) -> Any:
     return base.fit(x, codes, sample_weight=weight)
 
 
-def check_copies(x: Any) -> None:
-    """Refuse rows of which there is no room for the copy that a base is given, and two that it may make of that."""
-    held = x.data.nbytes + x.indices.nbytes if issparse(x) else x.nbytes
-    check_memory(3 * held, "the rows to learn from", "Use fewer rows or columns.")
+def check_copies(x: Any, n_classes: int) -> None:
+    """Refuse rows of which there is no room for the copy that a base is given, and those that it may make of that.
+
+    Two, and of sparse rows three; and eight arrays of probabilities.
+    """
+    copies = (4 if issparse(x) else 3) * held_bytes(x)
+    check_memory(copies + 64.0 * x.shape[0] * n_classes, "the rows to learn from", "Use fewer rows or columns.")
 
 
 def class_proba(base: Any, x: Any, n_classes: int) -> Array:

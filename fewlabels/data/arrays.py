@@ -12,8 +12,8 @@ import numpy as np
 
 from fewlabels.data.bunches import bunch
 from fewlabels.data.labels import guess_task
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import InputError, ResourceError, UnsafeFileError
+from fewlabels.data.memory import check_memory
+from fewlabels.errors import InputError, UnsafeFileError
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -75,33 +75,31 @@ def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]
 
 
 def _check_sizes(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], path: Path) -> None:
-    total = 0
-    for name in _KNOWN:
-        if name not in members:
-            continue
-        info = members[name]
+    """Sizes as the archive says, which reading never exceeds; then whether each array claims just that."""
+    there = {name: members[name] for name in _KNOWN if name in members}
+    for name, info in there.items():
+        if info.file_size > _BOMB_BYTES and info.file_size > _BOMB_RATIO * max(1, info.compress_size):
+            raise UnsafeFileError(
+                f"{path}: {name} would unpack {info.compress_size} bytes to {info.file_size}, like a zip bomb. "
+                "If it is yours, write it with np.savez (uncompressed)."
+            )
+    check_memory(sum(info.file_size for info in there.values()), str(path), "Use fewer rows.")
+    for name, info in there.items():
         with archive.open(info) as file:
             claimed = _claimed_bytes(file, f"{path}: {name}")
         if claimed != info.file_size:
             raise UnsafeFileError(f"{path}: {name} claims {claimed} bytes but holds {info.file_size}; it is damaged.")
-        if claimed > _BOMB_BYTES and claimed > _BOMB_RATIO * max(1, info.compress_size):
-            raise UnsafeFileError(
-                f"{path}: {name} would unpack {info.compress_size} bytes to {claimed}, like a zip bomb. "
-                "If it is yours, write it with np.savez (uncompressed)."
-            )
-        total += claimed
-    spare = memory_to_spare()
-    if total > spare:
-        raise ResourceError(
-            f"{path} needs {total / 1e6:.0f} MB of memory; {spare / 1e6:.0f} MB are to spare. Use fewer rows."
-        )
 
 
 def _claimed_bytes(file: IO[bytes], what: str) -> int:
     """Size of an .npy as its header says, header included."""
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
+    try:
+        shape, _, dtype = read(file)
+    # what NumPy's parser is built of raises errors of its own: TokenError, IndentationError, IndexError, TypeError
+    except Exception as error:
+        raise UnsafeFileError(f"{what} has no readable header ({error}). Write it anew with np.savez.") from error
     if dtype.hasobject:
         raise UnsafeFileError(
             f"{what} is an object array, stored as a pickle, which could run code. Save plain types, "

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from fewlabels.data.memory import check_memory
 from fewlabels.errors import InputError
 
 _LARGEST = int(np.finfo(np.float32).max)
@@ -41,6 +42,10 @@ def frame_to_array(frame: Any) -> tuple[NDArray[np.float64], tuple[str, ...] | N
 
     try:
         table = nw.from_native(frame, eager_only=True)
+        # the columns, and then all of them together
+        check_memory(
+            16.0 * table.shape[0] * table.shape[1], f"X {table.shape} as float64", "Use fewer rows or columns."
+        )
         columns = [_column(c.name, c) for c in table.iter_columns()]
     except DuplicateError as error:
         what = " ".join(str(error).split())

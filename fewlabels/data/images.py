@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -114,7 +114,10 @@ def read_images(
     notes: list[str] = []
     shape = _common(infos, wanted, notes)
     n_bytes = len(infos) * prod(shape)
-    fits = n_bytes <= (memory_to_spare() if max_bytes is None else max_bytes)
+    spare = memory_to_spare()
+    # where the system does not say what is free, 2 GB
+    most = 2e9 if spare == inf else spare
+    fits = n_bytes <= (most if max_bytes is None else max_bytes)
     pixels = None
     if fits or on_bad_file == "skip":  # what is skipped must be known before training, so each is tried once
         pixels = _decode_all(files, list(infos), shape, fits, bad)

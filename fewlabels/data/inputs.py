@@ -15,6 +15,7 @@ from scipy.sparse import csr_array, issparse
 from fewlabels.data.checks import check_finite, check_finite_sparse, check_names, check_shape
 from fewlabels.data.frames import InputTypeError, frame_to_array, is_frame, objects_to_numbers, shown
 from fewlabels.data.images import ImageFiles, read_images
+from fewlabels.data.memory import check_memory
 from fewlabels.errors import InputError
 
 
@@ -152,6 +153,7 @@ def _sparse(X: Any) -> tuple[csr_array, Form]:
         raise InputTypeError(
             f"X is sparse and holds {X.dtype}, but real numbers were expected. Convert it: X.astype(float)."
         )
+    check_memory(16.0 * X.nnz, "a copy of X", "Use fewer rows or columns.")
     x = csr_array(X, dtype=np.float64, copy=True)
     x.sum_duplicates()
     check_finite_sparse(x)
@@ -215,7 +217,7 @@ def _finish(raw: Any, names: tuple[str, ...] | None) -> tuple[Any, Form]:
     check_shape(raw)
     if raw.ndim == 2:
         check_finite(raw, names)
-        x = np.ascontiguousarray(raw, dtype=np.float64)
+        x = _as_kept(raw, np.float64)
         return x, Form("table", x.shape[1:], "float64", names)
     if raw.ndim == 3:
         raw = raw[..., np.newaxis]
@@ -226,5 +228,13 @@ def _finish(raw: Any, names: tuple[str, ...] | None) -> tuple[Any, Form]:
             f"If there are other channels (alpha, spectral bands), {hint}."
         )
     check_finite(raw, None)
-    x = np.ascontiguousarray(raw, dtype=np.uint8 if raw.dtype == np.uint8 else np.float32)
+    x = _as_kept(raw, np.uint8 if raw.dtype == np.uint8 else np.float32)
     return x, Form("image", x.shape[1:], x.dtype.name)
+
+
+def _as_kept(raw: NDArray[Any], dtype: type) -> NDArray[Any]:
+    """Contiguous and of this type: the array itself if it is, else a copy for which there is room."""
+    if raw.dtype != dtype or not raw.flags.c_contiguous:
+        size = float(raw.size) * np.dtype(dtype).itemsize
+        check_memory(size, f"X {raw.shape} as {np.dtype(dtype)}", "Use fewer rows or columns, or pass it so.")
+    return np.ascontiguousarray(raw, dtype=dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,15 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import InputError, ResourceError, UnsafeFileError
+from fewlabels.data.memory import check_memory
+from fewlabels.errors import InputError, UnsafeFileError
 
 Columns = dict[str, Any]
 _LONGEST_LINE = 16_000_000
+# Bytes that a cell takes beside the file: a Python string and its places in lists; of Parquet, a number in Arrow's
+# table and in an array, or a date or decimal that becomes a string.
+_TEXT, _PARQUET, _PARQUET_ODD = 80, 16, 100
+_FEWER = "Use fewer rows or columns."
 
 
 def read_columns(path: Path) -> tuple[Columns, list[str]]:
@@ -42,6 +47,7 @@ def read_csv(path: Path) -> tuple[Columns, list[str]]:
         delimiter = max(",;\t|", key=header_line.count)
         if delimiter != ("\t" if path.suffix.lower() == ".tsv" else ",") and delimiter in header_line:
             notes.append(f"Columns of {path.name} are separated by {delimiter!r}.")
+        _check_size(path, delimiter)
         file.seek(0)
         rows = csv.reader(_lines(file, path), delimiter=delimiter, strict=True)
         try:
@@ -54,6 +60,15 @@ def read_csv(path: Path) -> tuple[Columns, list[str]]:
     if columns.pop("", None) is not None:
         notes.append("The column without a name (a saved row index?) was left out.")
     return columns, notes
+
+
+def _check_size(path: Path, mark: str) -> None:
+    """Refuse a text whose cells, of which each has one `mark` or ends a line, would fill the memory."""
+    cells = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            cells += block.count(mark.encode()) + block.count(b"\n")
+    check_memory(path.stat().st_size + _TEXT * cells, str(path), f"{_FEWER} Parquet takes less.")
 
 
 def _lines(file: IO[str], path: Path) -> Iterator[str]:
@@ -95,6 +110,7 @@ def _same_length(row: list[str], header: list[str], path: Path, line: int) -> bo
 
 
 def _read_jsonl(path: Path) -> tuple[Columns, list[str]]:
+    _check_size(path, ":")
     with path.open(encoding="utf-8-sig") as file:
         numbered = enumerate(_lines(file, path), start=1)
         rows = [_json_row(line, path, number) for number, line in numbered if line.strip()]
@@ -107,7 +123,7 @@ def _json_row(line: str, path: Path, number: int) -> dict[str, Any]:
         raise ValueError(f"{name} is not JSON; write null")
 
     def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        row = dict(pairs)
+        row = {sys.intern(name): value for name, value in pairs}  # each line would have names of its own
         if len(row) != len(pairs):
             raise ValueError("a key occurs twice")
         return row
@@ -145,26 +161,56 @@ def _read_parquet(path: Path) -> tuple[Columns, list[str]]:
             f"{path}: Parquet needs pyarrow. Install it with pip install 'fewlabels[tables]', or save a CSV."
         ) from error
     try:
-        file = pq.ParquetFile(path)
-        groups = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
-        # that is as they are encoded: a value repeated a billion times takes a few bytes there, and 8 a row here
-        unpacked = max(groups, 8 * file.metadata.num_rows * file.metadata.num_columns)
-        if unpacked > memory_to_spare():
-            raise ResourceError(f"{path} unpacks to {unpacked / 1e6:.0f} MB, more memory than is to spare.")
-        table = file.read()
+        with pq.ParquetFile(path) as file:
+            names, texts = _check_columns(file.schema_arrow, path)
+            check_memory(_claimed(file.metadata, file.schema_arrow), f"{path}, unpacked,", _FEWER)
+        # texts stay a list of different ones and a number for each cell, which is all that repeats can take
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            table, said = file.read(), file.metadata.num_rows
         table.validate(full=True)  # offsets within their buffers, texts in UTF-8
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last: a column's name
-        if isinstance(error, PermissionError):
+        if isinstance(error, PermissionError | MemoryError):
             raise
         raise UnsafeFileError(f"{path} is no readable Parquet file ({error}). Write it anew.") from error
-    _check_header(table.column_names, path)
-    for column in table.schema:
-        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+    if table.num_rows != said:
+        raise UnsafeFileError(f"{path} says it has {said} rows and holds {table.num_rows}; it is damaged.")
+    return {name: _arrow_cells(table.column(name)) for name in names}, []
+
+
+def _claimed(metadata: Any, schema: Any) -> int:
+    """Bytes that a file says it takes: its pages, unpacked, and its cells, of which a run of equal ones is a few bytes.
+
+    No more is read than it says, whatever it holds.
+    """
+    import pyarrow as pa
+
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    rows = sum(max(0, group.num_rows) for group in groups)
+    odd = sum(pa.types.is_temporal(column.type) or pa.types.is_decimal(column.type) for column in schema)
+    cells = rows * (_PARQUET * (len(schema) - odd) + _PARQUET_ODD * odd)
+    return int(sum(max(0, group.total_byte_size) for group in groups) + cells)
+
+
+def _check_columns(schema: Any, path: Path) -> tuple[list[str], list[str]]:
+    """The names of all columns, and of those that hold texts.
+
+    Raises
+    ------
+    InputError : a name occurs twice, or cells are bytes, lists or objects
+    """
+    import pyarrow as pa
+
+    _check_header(schema.names, path)
+    for column in schema:
+        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        of_bytes = pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary
+        if pa.types.is_nested(kind) or any(of(kind) for of in of_bytes):
             raise InputError(
                 f"{path}: column {column.name!r} holds {column.type}; cells are numbers, texts, dates, true or false. "
                 "Leave the column out or unpack it."
             )
-    return {name: _arrow_cells(table.column(name)) for name in table.column_names}, []
+    is_text = pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view
+    return schema.names, [column.name for column in schema if any(of(column.type) for of in is_text)]
 
 
 def _arrow_cells(column: Any) -> Any:
@@ -174,6 +220,15 @@ def _arrow_cells(column: Any) -> Any:
         return np.asarray(column.to_numpy(), dtype=np.float64)
     if pa.types.is_integer(column.type) and column.null_count == 0:
         return column.to_numpy()
+    if pa.types.is_dictionary(column.type):
+        known = [(_as_cells(chunk.dictionary), chunk.indices.to_pylist()) for chunk in column.chunks]
+        return [None if i is None else words[i] for words, indices in known for i in indices]
+    return _as_cells(column)
+
+
+def _as_cells(column: Any) -> list[Any]:
+    import pyarrow as pa
+
     cells = column.to_pylist()
     plain = pa.types.is_boolean(column.type) or pa.types.is_integer(column.type)
     return cells if plain else [None if c is None else str(c) for c in cells]

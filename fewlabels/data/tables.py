@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fewlabels.data.bunches import NUMBER, bunch, typed_labels
 from fewlabels.data.frames import shown
+from fewlabels.data.memory import check_memory
 from fewlabels.data.readers import Columns, read_columns
 from fewlabels.errors import InputError
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 _MISSING_CELLS = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
 _MISSING = "(missing)"
+# Longer texts are no numbers. A Parquet file of a kilobyte may hold a text of a megabyte a million times.
+_LONGEST_NUMBER = 10_000
+# Bytes that learning a column takes for each of its cells, and encoding for each number that comes out.
+_LEARNING, _ENCODING = 50, 32
 _COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
@@ -97,7 +102,10 @@ class TableEncoder:
         Raises
         ------
         InputError : a column is mostly, but not wholly, numbers; or no column can be used
+        ResourceError : numbers would take more memory than is to spare
         """
+        cells = sum(len(column) for column in columns.values())
+        check_memory(_LEARNING * cells, f"{where}, its columns compared,", "Use fewer rows or columns.")
         numbers: dict[str, NDArray[np.float64]] = {}
         texts: dict[str, list[str]] = {}
         dropped: dict[str, str] = {}
@@ -127,12 +135,19 @@ class TableEncoder:
         Raises
         ------
         InputError : a column is missing, or a number column holds text
+        ResourceError : numbers would take more memory than is to spare
         """
         missing = [name for name in self.columns if name not in columns]
         if missing:
             raise InputError(
                 f"{where} lacks columns that training had: {', '.join(missing)}. Add them, under these names."
             )
+        n = len(columns[self.columns[0]])
+        check_memory(
+            _ENCODING * n * len(self.feature_names),
+            f"{where}, its {n:,} rows as {len(self.feature_names):,} numbers each,",
+            "Use fewer rows, or leave out columns of texts: each of their values becomes a column.",
+        )
         parts = []
         if self.medians:
             x = np.column_stack([_only_numbers(name, columns[name], where) for name in self.medians])
@@ -204,9 +219,9 @@ def _as_numbers(cells: Sequence[Any] | NDArray[Any], where: str) -> tuple[NDArra
         for row, cell in enumerate(cells):
             if not isinstance(cell, str):
                 values[row] = np.nan if cell is None else _as_float(cell)
-            elif NUMBER.fullmatch(text := cell.strip()):
+            elif len(text := cell.strip()) <= _LONGEST_NUMBER and NUMBER.fullmatch(text):
                 values[row] = float(text)
-            elif text.lower() not in _MISSING_CELLS:
+            elif not _is_missing(text):
                 odd.append(row)
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
@@ -226,7 +241,11 @@ def _as_float(cell: Any) -> float:
 
 def _as_texts(cells: Sequence[Any] | NDArray[Any]) -> list[str]:
     texts = [_MISSING if c is None or c != c else str(c).strip() for c in cells]
-    return [_MISSING if t.lower() in _MISSING_CELLS else t for t in texts]
+    return [_MISSING if _is_missing(t) else t for t in texts]
+
+
+def _is_missing(text: str) -> bool:
+    return len(text) <= 4 and text.lower() in _MISSING_CELLS
 
 
 def _has_few_values(cells: Sequence[Any]) -> bool:

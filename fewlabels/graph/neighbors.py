@@ -8,22 +8,24 @@ candidates; a k-d tree does where there are few columns.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from fewlabels.data.memory import check_memory, held_bytes
 from fewlabels.errors import OptionError
 from fewlabels.graph.approximate import by_index, faiss_is_here
-from fewlabels.graph.memory import must_fit
 from fewlabels.graph.products import Products
 from fewlabels.graph.ranking import Neighbors, Search
 from fewlabels.graph.sparse_products import SparseProducts
+from fewlabels.graph.threads import n_threads
 from fewlabels.graph.tree import by_tree
 from fewlabels.progress import Verbose
 
 # With more rows and more queries than this, an approximate index is used where there is one.
 EXACT = 100_000
+MEND = "Use fewer rows or columns, or a smaller n_neighbors."
 # A k-d tree visits most of its leaves when there are more columns; below 1,000 rows it gains nothing.
 TREE_COLUMNS, TREE_ROWS = 8, 1000
 # Scores per second of the exact search on two cores, for the warning only.
@@ -72,16 +74,24 @@ def nearest(x: Any, k: int, queries: Any = None, *, seed: int = 0, verbose: Verb
     """
     own = queries is None
     n_queries = (x if own else queries).shape[0]
-    _check_memory(x, n_queries, k)
-    many, dense = min(x.shape[0], n_queries) > EXACT, not issparse(x)
-    if dense and x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
+    check_memory(search_bytes(x, n_queries, k), f"the neighbors of {n_queries:,} rows", MEND)
+    how, dense = _way(x, n_queries, k), not issparse(x)
+    if how == "tree":
         return by_tree(x, k, queries)
-    if many and dense and faiss_is_here():
+    if how == "index":
         return by_index(x, k, queries, seed, verbose)
-    if many:
+    if min(x.shape[0], n_queries) > EXACT:
         _warn_slow(x.shape[0], n_queries, dense)
     search = Products(x, k + own, n_queries) if dense else SparseProducts(x, k + own)
     return _exact(search, x if own else queries, own, verbose)
+
+
+def _way(x: Any, n_queries: int, k: int) -> Literal["tree", "index", "products"]:
+    if issparse(x):
+        return "products"
+    if x.shape[1] <= TREE_COLUMNS and len(x) > TREE_ROWS + k:
+        return "tree"
+    return "index" if min(len(x), n_queries) > EXACT and faiss_is_here() else "products"
 
 
 def _exact(search: Search, queries: Any, own: bool, verbose: Verbose) -> Neighbors:
@@ -89,11 +99,18 @@ def _exact(search: Search, queries: Any, own: bool, verbose: Verbose) -> Neighbo
     return Neighbors(index, distance, 1.0, "exact")
 
 
-def _check_memory(x: Any, n_queries: int, k: int) -> None:
-    size = x.data.nbytes * 3 if issparse(x) else x.nbytes
-    # rounded copies of x; neighbors, distances and the graph's edges in both directions; blocks
-    need = size + n_queries * k * 100 + 4e8
-    must_fit(need, f"the neighbors of {n_queries:,} rows", "Use fewer rows or columns, or a smaller n_neighbors.")
+def search_bytes(x: Any, n_queries: int, k: int) -> float:
+    """What the search takes, and the graph made of what it finds.
+
+    x rounded, in an index or transposed; 100 bytes for each neighbor: row, distance, an edge in both directions and
+    its copies; the scores of a block in each thread.
+    """
+    n_scores, kind = x.shape[0] * n_queries, SparseProducts if issparse(x) else Products
+    block = min(n_scores, kind.block_scores) * kind.bytes_per_score(x.shape[0], k)
+    # rows that are tied in a tree, or looked at again after an index, take a block, too
+    threads = n_threads(n_scores // kind.block_scores, block) if _way(x, n_queries, k) == "products" else 1
+    size = 3 * held_bytes(x) if issparse(x) else held_bytes(x)
+    return float(size + 100 * n_queries * k + block * threads)
 
 
 def _warn_slow(n_rows: int, n_queries: int, dense: bool) -> None:

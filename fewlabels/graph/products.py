@@ -22,14 +22,20 @@ from fewlabels.graph.ranking import Search
 from fewlabels.graph.rounding import BFloat16, Float32, Rounding, bfloat16_is_faster, chunks, pieces
 from fewlabels.graph.threads import in_threads
 
-# A block of scores should stay near the processor's caches and never weigh on memory.
-_BLOCK = 32_000_000
 # bfloat16 needs torch: worth its import and a timing only for products of more than about ten seconds in float32.
 _LARGE = 1e12
 
 
 class Products(Search):
     """Rows to be found, rounded once; `candidates` then answers one block of queries at a time."""
+
+    # A block should stay near the processor's caches and never weigh on memory.
+    block_scores = 32_000_000
+
+    @staticmethod
+    def bytes_per_score(n: int, k: int) -> float:
+        """A score, and six bounds of each group."""
+        return 4 + 24 / _group(n, k)
 
     def __init__(self, x: NDArray[np.float64], k: int, n_queries: int) -> None:
         self.x, self.k = x, k
@@ -40,9 +46,9 @@ class Products(Search):
             list(in_threads(lambda part: np.linalg.norm(self._centered(x[slice(*part)]), axis=1), list(chunks(x))))
         )
         self.scale = 1.0 / norms.max() if norms.max() > 0 else 1.0
-        self.group = int(np.clip(len(x) // (8 * k), 1, 32))
+        self.group = _group(len(x), k)
         self.columns = self._layout(norms)
-        self.block = max(1, _BLOCK // len(self.columns))
+        self.block = max(1, self.block_scores // len(self.columns))
         self.rounding: Rounding = Float32()
         if 2.0 * n_queries * x.size > _LARGE and bfloat16_is_faster(x.shape[1]):
             self.rounding = BFloat16()
@@ -116,17 +122,28 @@ class Products(Search):
         out += bound
         return out
 
-    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def candidates(self, queries: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
         """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
         scores, bound = self.bounded(queries)
         top = self.rounding.maxima(scores, self.group).T
         off = self.off(top, bound)
         enough = np.partition(top - off, -self.k, axis=1)[:, -self.k]
         off += top
-        query, group = np.nonzero(off >= enough[:, None])
+        enough_groups = off >= enough[:, None]
+        if self.too_many(int(np.count_nonzero(enough_groups)), len(queries)):
+            return None
+        query, group = np.nonzero(enough_groups)
         members = self.rounding.members(scores, self.group, query, group)
-        member, hit = np.nonzero(members + self.off(members, bound[query, group]) >= enough[query])
+        near_enough = members + self.off(members, bound[query, group]) >= enough[query]
+        if self.too_many(int(np.count_nonzero(near_enough)), len(queries)):
+            return None
+        member, hit = np.nonzero(near_enough)
         rows = self.columns[member * (len(self.columns) // self.group) + group[hit]]
         keep = np.flatnonzero(rows >= 0)
         keep = keep[np.argsort(query[hit[keep]], kind="stable")]
         return query[hit[keep]], rows[keep]
+
+
+def _group(n: int, k: int) -> int:
+    """Rows of a group, of which each is looked at as one before its rows are."""
+    return int(np.clip(n // (8 * k), 1, 32))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array, eye_array, issparse
 
-from fewlabels.graph.memory import must_fit
+from fewlabels.data.memory import check_memory
 
 _COLUMNS = 16
 
@@ -34,7 +34,7 @@ def propagate(x: Any, adjacency: csr_array, hops: int, alpha: float) -> NDArray[
     ------
     ResourceError : the dense result needs more than half of the free memory
     """
-    must_fit(4.0 * x.shape[0] * x.shape[1], f"propagated features {x.shape}", "Reduce the columns: TruncatedSVD.")
+    check_memory(4.0 * x.shape[0] * x.shape[1], f"propagated features {x.shape}", "Reduce the columns: TruncatedSVD.")
     half = diags_array((1 / np.sqrt(adjacency.sum(axis=1))).astype(np.float32))
     spread = csr_array(half @ adjacency.astype(np.float32) @ half)
     out = np.empty(x.shape, dtype=np.float32)

@@ -14,6 +14,8 @@ from fewlabels.interrupts import Interrupts
 from fewlabels.progress import Verbose, show_progress
 
 Ints = NDArray[np.int64]
+# Candidates looked at together: some 120 bytes each.
+MOST_PAIRS = 500_000
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,34 @@ class Search:
     x: Any
     k: int
     block: int
+    block_scores: int
 
-    def candidates(self, queries: Any) -> tuple[Ints, Ints]:
-        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query."""
+    @staticmethod
+    def bytes_per_score(n: int, k: int) -> float:
+        """What a block takes for each of its scores."""
         raise NotImplementedError
+
+    def candidates(self, queries: Any) -> tuple[Ints, Ints] | None:
+        """Pairs (query, row of x), sorted by query, among them every one of the k nearest of each query.
+
+        None if these are `too_many` for the memory they would take.
+        """
+        raise NotImplementedError
+
+    def too_many(self, n_pairs: int, n_queries: int) -> bool:
+        """Whether fewer queries should be looked at together: rows that are equal are all candidates of each other."""
+        return n_queries > 1 and n_pairs > max(MOST_PAIRS, 4 * self.k * n_queries)
 
     def nearest(
         self, queries: Any, rows: Ints, own: bool, verbose: Verbose = False
     ) -> tuple[Ints, NDArray[np.float64]]:
         """Neighbors of ``queries[rows]``; `own`: queries are x, and none is its own neighbor."""
         n, k = len(rows), self.k - own
+        tasks = [(queries, rows, own, a) for a in range(0, n, self.block)]
+        each = self.block * self.x.shape[0] * self.bytes_per_score(self.x.shape[0], self.k)
         index, distance = np.empty((n, k), dtype=np.int64), np.empty((n, k))
         with Interrupts() as signals, show_progress(verbose, "neighbors", 0, n, "row") as progress:
-            for a, near, far in in_threads(self._block, [(queries, rows, own, a) for a in range(0, n, self.block)]):
+            for a, near, far in in_threads(self._block, tasks, each):
                 index[a : a + len(near)], distance[a : a + len(near)] = near, far
                 progress.update(a + len(near))
                 if signals.caught:
@@ -91,9 +108,15 @@ class Search:
 
     def _block(self, task: tuple[Any, Ints, bool, int]) -> tuple[int, Ints, NDArray[np.float64]]:
         queries, rows, own, a = task
-        part = rows[a : a + self.block]
-        query, row = self.candidates(queries[part])
+        return a, *self._ranked(queries, rows[a : a + self.block], own)
+
+    def _ranked(self, queries: Any, part: Ints, own: bool) -> tuple[Ints, NDArray[np.float64]]:
+        found = self.candidates(queries[part])
+        if found is None:
+            halves = [self._ranked(queries, some, own) for some in np.array_split(part, 2)]
+            return np.concatenate([index for index, _ in halves]), np.concatenate([far for _, far in halves])
+        query, row = found
         if own:
             other = row != part[query]
             query, row = query[other], row[other]
-        return a, *ranked(self.x, queries[part], query, row, self.k - own)
+        return ranked(self.x, queries[part], query, row, self.k - own)

@@ -12,20 +12,21 @@ import numpy as np
 from scipy.sparse import issparse
 from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[import-untyped, unused-ignore]
 
+from fewlabels.data.memory import memory_to_spare
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def in_threads(work: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Result]:
+def in_threads(work: Callable[[Task], Result], tasks: list[Task], each: float = 0.0) -> Iterator[Result]:
     """Results in the order of the tasks. NumPy and torch let go of Python's lock in long operations.
 
     A block is a product, which libraries spread over threads, and a dozen operations that they do not: whole
     blocks side by side keep all processors busy. As many as the libraries' own threads, so that
-    OMP_NUM_THREADS=1 is one; they themselves then get one each.
+    OMP_NUM_THREADS=1 is one; they themselves then get one each. `each`: bytes that a block takes.
     """
-    # to ask the libraries takes longer than a small search: fewer than 4 blocks go one after the other anyway
-    threads = max([1, *(library["num_threads"] for library in threadpool_info())]) if len(tasks) >= 4 else 1
-    if threads == 1 or len(tasks) < 2 * threads:
+    threads = n_threads(len(tasks), each)
+    if threads == 1:
         yield from map(work, tasks)
         return
     with single_thread(), ThreadPoolExecutor(threads) as pool:
@@ -33,6 +34,16 @@ def in_threads(work: Callable[[Task], Result], tasks: list[Task]) -> Iterator[Re
         for a in range(0, len(tasks), size):
             # a few at a time, so that an interruption does not wait for all of them
             yield from pool.map(work, tasks[a : a + size])
+
+
+def n_threads(n_tasks: int, each: float = 0.0) -> int:
+    """How many threads `in_threads` takes: as many as half of the memory to spare holds blocks, and one where there are
+    not two blocks for each."""
+    # to ask the libraries takes longer than a small search
+    threads = max([1, *(library["num_threads"] for library in threadpool_info())]) if n_tasks >= 4 else 1
+    if each:
+        threads = int(np.clip(memory_to_spare() / 2 / each, 1, threads))
+    return threads if n_tasks >= 2 * threads else 1
 
 
 def copied(x: Any) -> Any:

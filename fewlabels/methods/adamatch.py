@@ -40,6 +40,7 @@ class AdaMatch:
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong")
     augment_x: ClassVar[tuple[str, ...]] = ("strong",)
+    passes: ClassVar[int] = 4  # every copy has a gradient, and labeled ones pass twice
     tasks: ClassVar[tuple[str, ...]] = ("classes", "labels")
 
     lambda_u: float = 1.0

@@ -43,6 +43,7 @@ class ReMixMatch:
 
     augment: ClassVar[tuple[str, ...]] = ("weak", "strong", "strong")
     augment_x: ClassVar[tuple[str, ...]] = ("strong",)
+    passes: ClassVar[int] = 4  # that of rotated images, too
     tasks: ClassVar[tuple[str, ...]] = ("classes",)
 
     lambda_u: float = 1.5

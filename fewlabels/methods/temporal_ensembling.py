@@ -15,8 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import OptionError, ResourceError
+from fewlabels.data.memory import check_memory
+from fewlabels.errors import OptionError
 from fewlabels.method import Batch, Net, State
 from fewlabels.parts import Gaussian, Ramp
 from fewlabels.parts.math import first_of_each
@@ -48,12 +48,11 @@ class TemporalEnsembling:
             raise OptionError(f"TemporalEnsembling.alpha is {self.alpha}; expected a decay in [0, 1).")
 
     def init(self, n_classes: int, n_rows: int) -> State:
-        size = n_rows * (4 * n_classes + 2)
-        if size > memory_to_spare():
-            raise ResourceError(
-                f"temporal_ensembling remembers an answer for each of {n_rows} rows: {size / 1e9:.1f} GB, more than "
-                "half of the free memory. Take mean_teacher, which remembers none, or fewer rows."
-            )
+        check_memory(
+            n_rows * (4 * n_classes + 2),
+            f"the answers for {n_rows:,} rows that temporal_ensembling remembers",
+            "Take mean_teacher, which remembers none, or fewer rows.",
+        )
         return {"z": torch.zeros(n_rows, n_classes), "seen": torch.zeros(n_rows, dtype=torch.int16)}
 
     def loss(self, net: Net, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:

@@ -38,6 +38,7 @@ class VAT:
     """
 
     augment: ClassVar[tuple[str, ...]] = ("weak",)
+    passes: ClassVar[int] = 3  # clean, tried, adversarial
     tasks: ClassVar[tuple[str, ...]] = ("classes", "labels")
 
     lambda_u: float = 1.0

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fewlabels.audits.features import features
 from fewlabels.audits.finding import Finding
 from fewlabels.audits.predictions import fold_matched
-from fewlabels.audits.shares import FEWEST, mlls
-from fewlabels.audits.view import MOST_LABELED
+from fewlabels.audits.shares import mlls
+from fewlabels.audits.view import FEWEST, MOST_LABELED
 from fewlabels.monitors.seen import Seen, no_looks, percent
 from fewlabels.partial_labels import Partial
 

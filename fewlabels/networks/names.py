@@ -7,13 +7,11 @@ from typing import TypeVar
 
 import torch
 
-from fewlabels.data.memory import memory_to_spare
-from fewlabels.errors import ResourceError
+from fewlabels.data.memory import check_memory
+from fewlabels.networks.sizes import WEIGHT, n_weights
 
 # Units of a layer, channels or layers. More is a slip of the finger, and would take minutes to refuse.
 LARGEST = 16_384
-# float32 weights, their gradients, momentum and moving average, and a copy while a checkpoint is written
-_BYTES = 20
 
 Made = TypeVar("Made", bound=tuple[torch.nn.Module, ...])
 
@@ -34,13 +32,8 @@ def make_if_it_fits(name: str, make: Callable[[], Made]) -> Made:
     """
     try:
         with torch.device("meta"):  # shapes without numbers: takes no memory and draws nothing
-            n = sum(p.numel() for module in make() for p in module.parameters())
+            n = sum(n_weights(module) for module in make())
     except (RuntimeError, OverflowError):  # sizes beyond what a tensor can have
         n = 2**62
-    spare = memory_to_spare()
-    if n * _BYTES > spare:
-        raise ResourceError(
-            f"network={name!r} would take {n * _BYTES / 1e9:.3g} GB to train; {spare / 1e9:.3g} GB are to spare. "
-            "Choose a smaller one."
-        )
+    check_memory(n * WEIGHT, f"training network={name!r}", "Choose a smaller one.", whole=True)
     return make()
